@@ -1,0 +1,85 @@
+import { z } from "zod";
+
+/** What we write into a Clerk user's private metadata, under `markKey`: who made or adopted it. */
+export interface Mark {
+  readonly project: string;
+  readonly stack: string;
+}
+
+export const markKey = "clerk_migration";
+
+/** A timestamp as Clerk sends it: milliseconds since 1970. */
+const milliseconds = z.number().nullish().transform((value) => value ?? null);
+
+const emailSchema = z
+  .object({
+    id: z.string(),
+    email_address: z.string(),
+    verification: z.object({ status: z.string() }).nullish(),
+  })
+  .transform((email) => ({
+    id: email.id,
+    address: email.email_address,
+    isVerified: email.verification?.status === "verified",
+  }));
+
+/** The part of Clerk's user object that we act on; everything else of it never leaves this module. */
+export const clerkUserSchema = z
+  .object({
+    id: z.string(),
+    external_id: z.string().nullish(),
+    primary_email_address_id: z.string().nullish(),
+    email_addresses: z.array(emailSchema),
+    first_name: z.string().nullish(),
+    last_name: z.string().nullish(),
+    private_metadata: z.record(z.string(), z.unknown()).nullish(),
+    password_enabled: z.boolean().nullish(),
+    password_last_updated_at: milliseconds,
+    last_sign_in_at: milliseconds,
+    created_at: milliseconds,
+    banned: z.boolean().nullish(),
+    locked: z.boolean().nullish(),
+  })
+  .transform((user) => ({
+    id: user.id,
+    externalId: user.external_id ?? null,
+    emails: user.email_addresses,
+    primaryEmail:
+      user.email_addresses.find((email) => email.id === user.primary_email_address_id)?.address ?? null,
+    firstName: user.first_name ?? null,
+    lastName: user.last_name ?? null,
+    mark: markSchema.safeParse(user.private_metadata?.[markKey]).data ?? null,
+    passwordEnabled: user.password_enabled ?? false,
+    passwordLastUpdatedAt: user.password_last_updated_at,
+    lastSignInAt: user.last_sign_in_at,
+    banned: user.banned ?? false,
+    locked: user.locked ?? false,
+  }));
+
+const markSchema = z.object({ project: z.string(), stack: z.string() });
+
+export type ClerkUser = z.infer<typeof clerkUserSchema>;
+
+/** Ours means external id and mark: either alone is somebody else's. */
+export function isOurs(user: ClerkUser, userId: string, mark: Mark): boolean {
+  return user.externalId === userId && user.mark?.project === mark.project && user.mark.stack === mark.stack;
+}
+
+export const invitationSchema = z
+  .object({
+    id: z.string(),
+    email_address: z.string(),
+    status: z.string(),
+    created_at: z.number(),
+    public_metadata: z.record(z.string(), z.unknown()).nullish(),
+  })
+  .transform((invitation) => ({
+    id: invitation.id,
+    emailAddress: invitation.email_address,
+    status: invitation.status,
+    createdAt: invitation.created_at,
+    mark: markSchema.safeParse(invitation.public_metadata?.[markKey]).data ?? null,
+  }));
+
+/** Without its url, which is a credential. */
+export type ClerkInvitation = z.infer<typeof invitationSchema>;

@@ -1,0 +1,150 @@
+import { hostname } from "node:os";
+
+import { Client, DatabaseError, Pool, type PoolClient } from "pg";
+
+import { MigrationError } from "../errors";
+
+export type Database = Pool;
+
+/** What queries run on: the pool, or one of its connections inside a transaction. */
+export type Connection = Pool | PoolClient | Client;
+
+/** Shown in pg_stat_activity; the writer's lock names its holder by it. */
+export const applicationName = `clerk-migration ${hostname()}:${process.pid.toString()}`;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 120_000;
+
+/** Opens lazily: the first query connects. */
+export function openDatabase(url: string, connections = 10): Database {
+  const pool = new Pool({
+    connectionString: url,
+    application_name: applicationName,
+    max: connections,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS,
+    allowExitOnIdle: true,
+  });
+  // A dropped idle connection is replaced by the next query; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  return pool;
+}
+
+export function newClient(url: string): Client {
+  return new Client({
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+}
+
+/** Runs `work` on one snapshot of the database that cannot be written to. */
+export async function readOnly<T>(database: Database, work: (connection: PoolClient) => Promise<T>): Promise<T> {
+  return transaction(database, "begin transaction isolation level repeatable read read only", work);
+}
+
+/** Runs `work` in one transaction: all of it or nothing. */
+export async function writing<T>(database: Database, work: (connection: PoolClient) => Promise<T>): Promise<T> {
+  return transaction(database, "begin", work);
+}
+
+async function transaction<T>(
+  database: Database,
+  begin: string,
+  work: (connection: PoolClient) => Promise<T>,
+): Promise<T> {
+  const connection = await database.connect().catch(explainAndThrow);
+  let broken: Error | undefined;
+  try {
+    await connection.query(begin);
+    const result = await work(connection);
+    await connection.query("commit");
+    return result;
+  } catch (error) {
+    await connection.query("rollback").catch((failure: unknown) => {
+      broken = failure instanceof Error ? failure : new Error("rollback failed");
+    });
+    return explainAndThrow(error);
+  } finally {
+    connection.release(broken);
+  }
+}
+
+/** Throws what people can act on instead of the driver's error, which may quote rows; unknown errors pass. */
+export function explainAndThrow(error: unknown): never {
+  throw explainDatabaseError(error);
+}
+
+const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
+  ECONNREFUSED: () => [
+    "Postgres does not answer at the address in DATABASE_URL: the connection was refused.",
+    "Start it, or correct host and port.",
+  ],
+  ENOTFOUND: () => [
+    "The host in DATABASE_URL is not known to this machine.",
+    "Correct the host name, or run where it resolves.",
+  ],
+  ETIMEDOUT: () => ["Postgres did not answer in time at the address in DATABASE_URL.", "Check network and firewall."],
+  "28P01": () => ["Postgres refused the password in DATABASE_URL.", "Correct it; percent-encode special characters."],
+  "28000": () => ["Postgres refused the user in DATABASE_URL.", "Correct it, or allow the user to connect."],
+  "3D000": (error) => [
+    `The database in DATABASE_URL does not exist (${error.message}).`,
+    "Correct its name at the end of the URL.",
+  ],
+  "42P01": (error) => [
+    `A table is missing (${error.message}).`,
+    "Check that DATABASE_URL names the application's database, where the users table is.",
+  ],
+  "42703": (error) => [
+    `A column is missing (${error.message}).`,
+    "The users table needs user_id, email, name, password_hash, clerk_user_id and created_at. Add it, e.g. `alter table users add column clerk_user_id text unique`.",
+  ],
+  "42501": (error) => [
+    `The database user lacks a privilege (${error.message}).`,
+    "Grant select on users, update (clerk_user_id) on users and create on the database, or use another user.",
+  ],
+  "53300": () => ["Postgres has no connection left.", "Raise max_connections, or close others and run again."],
+  "57P01": () => ["Postgres ended the connection while it was in use.", "Run the command again; it continues."],
+};
+
+export function explainDatabaseError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof MigrationError) return error;
+  const code = codeOf(error);
+  const explanation = code === undefined ? undefined : byCode[code];
+  if (explanation !== undefined && code !== undefined) {
+    const [reason, remedy] = explanation(error);
+    return new MigrationError(`postgres-${code.toLowerCase()}`, reason, remedy);
+  }
+  if (error instanceof DatabaseError) {
+    // `detail` and `where` are left out: they quote values of rows.
+    return new MigrationError(
+      `postgres-${error.code ?? "unknown"}`,
+      `Postgres answered with an error (${error.message}, SQLSTATE ${error.code ?? "unknown"}).`,
+      "Run the command again; if it stays, look into the server's log.",
+    );
+  }
+  if (isConnectionLoss(error)) {
+    return new MigrationError(
+      "postgres-connection",
+      `The connection to Postgres was lost (${error.message}).`,
+      "Run the command again; it continues where it stopped.",
+    );
+  }
+  return error;
+}
+
+function isConnectionLoss(error: Error): boolean {
+  return (
+    codeOf(error) !== undefined || /connection|timeout|ended|terminated|not queryable/i.test(error.message)
+  );
+}
+
+/** An AggregateError (one try an address) carries the code on its members. */
+function codeOf(error: Error): string | undefined {
+  if ("code" in error && typeof error.code === "string") return error.code;
+  if (!(error instanceof AggregateError)) return undefined;
+  const inner: unknown = error.errors[0];
+  return inner instanceof Error ? codeOf(inner) : undefined;
+}

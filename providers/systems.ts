@@ -1,0 +1,87 @@
+import { type Clerk, type Instance, openClerk } from "./clerk/client";
+import { MigrationError } from "./errors";
+import { type Database, openDatabase } from "./postgres/database";
+import type { Owner } from "./postgres/ledger";
+import { holdWriterLock, type WriterLock } from "./postgres/writer-lock";
+import { type ConnectionSettings, loadDotEnv, parseConnection } from "./settings";
+
+/** The two systems, as every lifecycle function gets them. One set per provider process. */
+export interface Systems {
+  readonly settings: ConnectionSettings;
+  readonly database: Database;
+  readonly clerk: Clerk;
+  /** The instance of the key; asked once. */
+  instance(): Promise<Instance>;
+  /** Makes this process the stack's only writer and says for whom it writes. Asked before the first write. */
+  writer(stack: string): Promise<Owner>;
+  /** A sentence for the operator that is no error. */
+  warn(sentence: string): void;
+}
+
+export function openSystems(settings: ConnectionSettings, warn: (sentence: string) => void): Systems {
+  const locks = new Map<string, Promise<WriterLock>>();
+  const held: WriterLock[] = [];
+  let instance: Promise<Instance> | undefined;
+
+  const clerk = openClerk({
+    secretKey: settings.clerkSecretKey,
+    apiUrl: settings.clerkApiUrl,
+    requestsPer10s: settings.clerkRequestsPer10s,
+    beforeWrite: () => {
+      held.forEach((lock) => {
+        lock.assertHeld();
+      });
+    },
+  });
+  const askInstance = () => (instance ??= clerk.instance());
+
+  const lock = (stack: string) => {
+    const known = locks.get(stack);
+    if (known !== undefined) return known;
+    const taken = holdWriterLock(settings.databaseUrl, stack).then((lock) => {
+      held.push(lock);
+      return lock;
+    });
+    locks.set(stack, taken);
+    return taken;
+  };
+
+  return {
+    settings,
+    database: openDatabase(settings.databaseUrl),
+    clerk,
+    instance: askInstance,
+    async writer(stack) {
+      const [{ id }] = await Promise.all([askInstance(), lock(stack)]);
+      return { stack, clerkInstanceId: id };
+    },
+    warn,
+  };
+}
+
+let configured: Systems | MigrationError | undefined;
+
+/**
+ * Opens the systems from the environment and the config that the engine hands over. Everything before the first
+ * await, because the SDK lets other calls in before `configure` has finished; a failure is kept for them.
+ */
+export function configureSystems(config: { get(key: string): string | undefined }): void {
+  if (configured !== undefined && !(configured instanceof MigrationError)) return;
+  loadDotEnv();
+  try {
+    const settings = parseConnection(process.env, (key) => config.get(key));
+    configured = openSystems(settings, (sentence) => {
+      console.warn(sentence);
+    });
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    configured = error;
+  }
+}
+
+/** The systems of this process. Throws what was wrong with the settings. */
+export function systems(): Systems {
+  if (configured instanceof MigrationError) throw configured;
+  if (configured === undefined) throw new Error("the provider was called before it was configured");
+  return configured;
+}
