@@ -45,20 +45,32 @@ const issuerUrl = z
   .string(
     `CLERK_ISSUER_URL is not set: it is the Frontend API of the same Clerk instance, e.g. https://clerk.example.com (dashboard, API keys). ${setIt("CLERK_ISSUER_URL", "clerkIssuerUrl")}`,
   )
-  .refine(isWebAddress, "CLERK_ISSUER_URL is not a web address: it should look like https://clerk.example.com.");
+  .refine(
+    isWebAddress,
+    "CLERK_ISSUER_URL is not a web address: it should look like https://clerk.example.com.",
+  );
 
 const choice = <const T extends readonly [string, ...string[]]>(name: string, values: T) =>
-  z.enum(values, `${name} has to be ${values.join(" or ")}. Correct it, or remove it for the default, ${values[0]}.`);
+  z.enum(
+    values,
+    `${name} has to be ${values.join(" or ")}. Correct it, or remove it for the default, ${values[0]}.`,
+  );
 
 const flag = (name: string) =>
   z
-    .enum(["true", "false"], `${name} has to be true or false. Correct it with \`pulumi config set ${name} …\`.`)
+    .enum(
+      ["true", "false"],
+      `${name} has to be true or false. Correct it with \`pulumi config set ${name} …\`.`,
+    )
     .transform((text) => text === "true");
 
 const count = (name: string) =>
   z
     .string()
-    .regex(/^\d{1,9}$/, `${name} has to be a whole number from 0. Correct it with \`pulumi config set ${name} …\`.`)
+    .regex(
+      /^\d{1,9}$/,
+      `${name} has to be a whole number from 0. Correct it with \`pulumi config set ${name} …\`.`,
+    )
     .transform(Number);
 
 /** What a provider needs to reach the two systems, for any operation, and how it may roll back. */
@@ -102,7 +114,9 @@ export type ConnectionSettings = z.infer<typeof connectionSchema>;
 export type Settings = z.infer<typeof settingsSchema>;
 
 /** The names that stack config may hold, for the test that keeps `Pulumi.yaml` in agreement. */
-export const configKeys: readonly string[] = Object.keys(settingsShape).filter((key) => !onlyEnvironment.includes(key));
+export const configKeys: readonly string[] = Object.keys(settingsShape).filter(
+  (key) => !onlyEnvironment.includes(key),
+);
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -205,5 +219,7 @@ function isWebAddress(text: string): boolean {
 function isEncryptedOrLocal(text: string): boolean {
   if (!isWebAddress(text)) return false;
   const { protocol, hostname } = new URL(text);
-  return protocol === "https:" || hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
+  return (
+    protocol === "https:" || hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]"
+  );
 }

@@ -7,7 +7,14 @@ import { z } from "zod";
 import type { Hasher } from "../postgres/legacy-users";
 import { ClerkError, clerkError, isKeyRefused, unanswered } from "./errors";
 import { createLimiter, PausedTooLong } from "./limiter";
-import { type ClerkInvitation, type ClerkUser, clerkUserSchema, invitationSchema, type Mark, markKey } from "./user";
+import {
+  type ClerkInvitation,
+  type ClerkUser,
+  clerkUserSchema,
+  invitationSchema,
+  type Mark,
+  markKey,
+} from "./user";
 
 export interface ClerkOptions {
   readonly secretKey: string;
@@ -114,7 +121,11 @@ export function openClerk(options: ClerkOptions) {
   async function sendOnce<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
     await limiter.turn(request.name).catch((error: unknown) => {
       if (!(error instanceof PausedTooLong)) throw error;
-      throw new ClerkError(request.name, { ...unanswered("rate limit"), status: 429, retryAfter: error.seconds });
+      throw new ClerkError(request.name, {
+        ...unanswered("rate limit"),
+        status: 429,
+        retryAfter: error.seconds,
+      });
     });
     // A refused key fails every request: the first answer is enough.
     if (refusedKey !== undefined) throw refusedKey;
@@ -152,7 +163,10 @@ export function openClerk(options: ClerkOptions) {
   }
 
   /** Look-ups that are wanted at the same time share one request. */
-  function lookup(filter: "external_id" | "email_address", matches: (user: ClerkUser, value: string) => boolean) {
+  function lookup(
+    filter: "user_id" | "external_id" | "email_address",
+    matches: (user: ClerkUser, value: string) => boolean,
+  ) {
     return new DataLoader<string, ClerkUser | undefined>(
       async (values) => {
         const found = await usersBy(filter, values);
@@ -161,6 +175,7 @@ export function openClerk(options: ClerkOptions) {
       { maxBatchSize: PAGE, cache: false, batchScheduleFn: (dispatch) => setTimeout(dispatch, 5) },
     );
   }
+  const byId = lookup("user_id", (user, value) => user.id === value);
   const byExternalId = lookup("external_id", (user, value) => user.externalId === value);
   const byEmail = lookup("email_address", (user, value) =>
     user.emails.some((email) => email.address.toLowerCase() === value),
@@ -186,10 +201,7 @@ export function openClerk(options: ClerkOptions) {
     },
 
     /** undefined where there is none. */
-    async user(clerkUserId: string): Promise<ClerkUser | undefined> {
-      const found = await usersBy("user_id", [clerkUserId]);
-      return found.find((user) => user.id === clerkUserId);
-    },
+    user: (clerkUserId: string): Promise<ClerkUser | undefined> => byId.load(clerkUserId),
 
     /** At most 100 at a time; those that do not exist are missing from the answer. */
     usersByIds: (clerkUserIds: readonly string[]): Promise<ClerkUser[]> => usersBy("user_id", clerkUserIds),
@@ -248,7 +260,9 @@ export function openClerk(options: ClerkOptions) {
 
     /** Gone already is as good as deleted now. */
     async deleteUser(clerkUserId: string): Promise<void> {
-      await send(writing("DELETE /users/{id}"), () => sdk.users.deleteUser(clerkUserId)).catch(ignoreNotFound);
+      await send(writing("DELETE /users/{id}"), () => sdk.users.deleteUser(clerkUserId)).catch(
+        ignoreNotFound,
+      );
     },
 
     createInvitation(invitation: NewInvitation): Promise<ClerkInvitation> {
@@ -276,10 +290,13 @@ export function openClerk(options: ClerkOptions) {
     /** False where there is nothing to revoke any more: accepted, expired, revoked or gone. */
     async revokeInvitation(invitationId: string): Promise<boolean> {
       try {
-        await send(writing("POST /invitations/{id}/revoke"), () => sdk.invitations.revokeInvitation(invitationId));
+        await send(writing("POST /invitations/{id}/revoke"), () =>
+          sdk.invitations.revokeInvitation(invitationId),
+        );
         return true;
       } catch (error) {
-        if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400)) return false;
+        if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))
+          return false;
         throw error;
       }
     },

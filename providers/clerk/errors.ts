@@ -15,15 +15,26 @@ export interface ClerkFailure {
   readonly retryAfter: number | undefined;
 }
 
-/** A request that Clerk refused, or that never got a readable answer. The message names nobody. */
+/** A request that Clerk refused, or that never got a readable answer. The message names nobody but a `user_id`. */
 export class ClerkError extends MigrationError {
   constructor(
     readonly request: string,
     readonly failure: ClerkFailure,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { userId?: string },
   ) {
     const [reason, remedy] = explain(request, failure);
-    super(`clerk-${failure.code ?? failure.status?.toString() ?? "no-answer"}`, reason, remedy, options);
+    const subject = options?.userId === undefined ? "" : `User ${options.userId}: `;
+    super(
+      `clerk-${failure.code ?? failure.status?.toString() ?? "no-answer"}`,
+      subject + reason,
+      remedy,
+      options,
+    );
+  }
+
+  /** The same failure, naming the user it is about. */
+  about(userId: string): ClerkError {
+    return new ClerkError(this.request, this.failure, { cause: this, userId });
   }
 }
 
@@ -54,7 +65,10 @@ export function isDigestRefused(error: unknown): boolean {
 
 /** The key is wrong, revoked or may not do this: no other request would fare better. */
 export function isKeyRefused(error: unknown): boolean {
-  return error instanceof ClerkError && (error.failure.status === 401 || error.failure.code === "authorization_invalid");
+  return (
+    error instanceof ClerkError &&
+    (error.failure.status === 401 || error.failure.code === "authorization_invalid")
+  );
 }
 
 /** Whatever a request threw, as a ClerkError. What the SDK could not read has no status. */
@@ -106,7 +120,10 @@ const byCode: Readonly<Record<string, (failure: ClerkFailure) => Explanation>> =
     `The Clerk instance does not know ${parameter ?? "a field that was sent"}.`,
     "Enable that attribute in Clerk's dashboard while the migration runs.",
   ],
-  form_disallow_future_date: () => ["The user's created_at lies in the future.", "Correct it in the users table."],
+  form_disallow_future_date: () => [
+    "The user's created_at lies in the future.",
+    "Correct it in the users table.",
+  ],
   user_quota_exceeded: ({ detail }) => [
     `The Clerk instance is full (${detail.match(/limit of \d+ users/)?.[0] ?? "its limit of users is reached"}).`,
     "Use a production instance, or remove users from this one.",
@@ -123,8 +140,14 @@ const byCode: Readonly<Record<string, (failure: ClerkFailure) => Explanation>> =
     "Clerk does not know the key in CLERK_SECRET_KEY.",
     "Copy the secret key again from the dashboard, API keys, of the instance you mean.",
   ],
-  authorization_invalid: () => ["The key in CLERK_SECRET_KEY may not do this.", "Use a secret key of the instance itself."],
-  user_managed_by_scim: () => ["The user is managed by SCIM and cannot be deleted here.", "Delete the user at its directory."],
+  authorization_invalid: () => [
+    "The key in CLERK_SECRET_KEY may not do this.",
+    "Use a secret key of the instance itself.",
+  ],
+  user_managed_by_scim: () => [
+    "The user is managed by SCIM and cannot be deleted here.",
+    "Delete the user at its directory.",
+  ],
 };
 
 function explain(request: string, failure: ClerkFailure): Explanation {

@@ -9,7 +9,10 @@ export interface Mark {
 export const markKey = "clerk_migration";
 
 /** A timestamp as Clerk sends it: milliseconds since 1970. */
-const milliseconds = z.number().nullish().transform((value) => value ?? null);
+const milliseconds = z
+  .number()
+  .nullish()
+  .transform((value) => value ?? null);
 
 const emailSchema = z
   .object({
@@ -65,6 +68,8 @@ export function isOurs(user: ClerkUser, userId: string, mark: Mark): boolean {
   return user.externalId === userId && user.mark?.project === mark.project && user.mark.stack === mark.stack;
 }
 
+const invitationMarkSchema = markSchema.extend({ userId: z.string() });
+
 export const invitationSchema = z
   .object({
     id: z.string(),
@@ -78,7 +83,7 @@ export const invitationSchema = z
     emailAddress: invitation.email_address,
     status: invitation.status,
     createdAt: invitation.created_at,
-    mark: markSchema.safeParse(invitation.public_metadata?.[markKey]).data ?? null,
+    mark: invitationMarkSchema.safeParse(invitation.public_metadata?.[markKey]).data ?? null,
   }));
 
 /** Without its url, which is a credential. */

@@ -41,12 +41,18 @@ export function newClient(url: string): Client {
 }
 
 /** Runs `work` on one snapshot of the database that cannot be written to. */
-export async function readOnly<T>(database: Database, work: (connection: PoolClient) => Promise<T>): Promise<T> {
+export async function readOnly<T>(
+  database: Database,
+  work: (connection: PoolClient) => Promise<T>,
+): Promise<T> {
   return transaction(database, "begin transaction isolation level repeatable read read only", work);
 }
 
 /** Runs `work` in one transaction: all of it or nothing. */
-export async function writing<T>(database: Database, work: (connection: PoolClient) => Promise<T>): Promise<T> {
+export async function writing<T>(
+  database: Database,
+  work: (connection: PoolClient) => Promise<T>,
+): Promise<T> {
   return transaction(database, "begin", work);
 }
 
@@ -86,8 +92,14 @@ const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
     "The host in DATABASE_URL is not known to this machine.",
     "Correct the host name, or run where it resolves.",
   ],
-  ETIMEDOUT: () => ["Postgres did not answer in time at the address in DATABASE_URL.", "Check network and firewall."],
-  "28P01": () => ["Postgres refused the password in DATABASE_URL.", "Correct it; percent-encode special characters."],
+  ETIMEDOUT: () => [
+    "Postgres did not answer in time at the address in DATABASE_URL.",
+    "Check network and firewall.",
+  ],
+  "28P01": () => [
+    "Postgres refused the password in DATABASE_URL.",
+    "Correct it; percent-encode special characters.",
+  ],
   "28000": () => ["Postgres refused the user in DATABASE_URL.", "Correct it, or allow the user to connect."],
   "3D000": (error) => [
     `The database in DATABASE_URL does not exist (${error.message}).`,
@@ -105,8 +117,14 @@ const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
     `The database user lacks a privilege (${error.message}).`,
     "Grant select on users, update (clerk_user_id) on users and create on the database, or use another user.",
   ],
-  "53300": () => ["Postgres has no connection left.", "Raise max_connections, or close others and run again."],
-  "57P01": () => ["Postgres ended the connection while it was in use.", "Run the command again; it continues."],
+  "53300": () => [
+    "Postgres has no connection left.",
+    "Raise max_connections, or close others and run again.",
+  ],
+  "57P01": () => [
+    "Postgres ended the connection while it was in use.",
+    "Run the command again; it continues.",
+  ],
 };
 
 export function explainDatabaseError(error: unknown): unknown {

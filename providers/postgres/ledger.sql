@@ -14,6 +14,8 @@ create table if not exists clerk_migration.users (
   -- The passwords setting at creation: a later change of the setting changes nobody who is held.
   passwords text check (passwords in ('carry', 'reset')),
   digest_fingerprint text,
+  -- Of address, names and created_at as last applied, so that a changed row shows without asking Clerk.
+  profile_fingerprint text,
   -- Clerk's password_last_updated_at as of our last write: a later one means that the user has set a new password.
   clerk_password_at bigint,
   -- Raised whenever something recorded as done has to be done again: an input of the resource.

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { z } from "zod";
 
-import { MigrationError } from "../errors";
+import { MigrationError, Refusal } from "../errors";
 import type { Connection, Database } from "./database";
 import { writing } from "./database";
 
@@ -38,6 +38,7 @@ const userSchema = z
     status: z.enum(["creating", "linked", "unlinking", "rolled_back", "refused"]),
     passwords: z.enum(["carry", "reset"]).nullable(),
     digest_fingerprint: z.string().nullable(),
+    profile_fingerprint: z.string().nullable(),
     // bigint: the driver hands it over as text.
     clerk_password_at: z.coerce.number().nullable(),
     attempt: z.number(),
@@ -53,6 +54,7 @@ const userSchema = z
     status: row.status,
     passwords: row.passwords,
     digestFingerprint: row.digest_fingerprint,
+    profileFingerprint: row.profile_fingerprint,
     clerkPasswordAt: row.clerk_password_at,
     attempt: row.attempt,
     linkedAt: row.linked_at,
@@ -108,7 +110,9 @@ export async function readLedger(connection: Connection, stack: string): Promise
     "select * from clerk_migration.users where stack = $1 or status in ('creating', 'linked', 'unlinking')",
     [stack],
   );
-  const invitations = await connection.query("select * from clerk_migration.invitations where stack = $1", [stack]);
+  const invitations = await connection.query("select * from clerk_migration.invitations where stack = $1", [
+    stack,
+  ]);
   return {
     users: byUserId(z.array(userSchema).parse(users.rows)),
     invitations: byUserId(z.array(invitationSchema).parse(invitations.rows)),
@@ -120,7 +124,9 @@ function byUserId<T extends { userId: string }>(rows: readonly T[]): Map<string,
 }
 
 export async function hasLedger(connection: Connection): Promise<boolean> {
-  const { rows } = await connection.query("select to_regclass('clerk_migration.events') is not null as found");
+  const { rows } = await connection.query(
+    "select to_regclass('clerk_migration.events') is not null as found",
+  );
   return z.object({ found: z.boolean() }).parse(rows[0]).found;
 }
 
@@ -191,7 +197,8 @@ export interface Link {
   readonly clerkUserId: string;
   readonly origin: "created" | "adopted";
   readonly passwords: Passwords;
-  readonly digestFingerprint: string | null;
+  readonly digestFingerprint: string;
+  readonly profileFingerprint: string;
   readonly clerkPasswordAt: number | null;
   readonly attempt: number;
 }
@@ -209,7 +216,7 @@ export async function linkUser(database: Database, link: Link): Promise<boolean>
      )
      update clerk_migration.users set
        status = 'linked', clerk_user_id = $2, origin = $4, passwords = $5, digest_fingerprint = $6, clerk_password_at = $7,
-       attempt = $8,
+       profile_fingerprint = $8, attempt = $9,
        failure_code = null, failure_reason = null, failure_remedy = null,
        linked_at = coalesce(linked_at, now()), updated_at = now()
      where user_id = $3 and (exists (select from linked) or exists (select from already))`,
@@ -221,51 +228,43 @@ export async function linkUser(database: Database, link: Link): Promise<boolean>
       link.passwords,
       link.digestFingerprint,
       link.clerkPasswordAt,
+      link.profileFingerprint,
       link.attempt,
     ],
   );
   return rowCount === 1;
 }
 
-/** Clerk said no and nothing of ours exists there: the user is a candidate again. */
-export async function recordRefused(
+/**
+ * Notes why it failed. A refusal makes the user a candidate again; any other failure leaves the status as it is,
+ * because something of ours may exist in Clerk.
+ */
+export async function recordFailure(
   database: Database,
   owner: Owner,
   userId: string,
-  failure: Failure,
-): Promise<void> {
-  await recordFailure(database, owner, userId, "refused", failure);
-}
-
-/** Notes why it failed; the status of a row that is there stays as it is. */
-export async function recordFailed(
-  database: Database,
-  owner: Owner,
-  userId: string,
-  failure: Failure,
-): Promise<void> {
-  await recordFailure(database, owner, userId, null, failure);
-}
-
-async function recordFailure(
-  database: Database,
-  owner: Owner,
-  userId: string,
-  status: "refused" | null,
-  failure: Failure,
+  failure: MigrationError,
 ): Promise<void> {
   await database.query(
     `insert into clerk_migration.users as ledger
        (user_id, stack, clerk_instance_id, status, failure_code, failure_reason, failure_remedy)
      values ($1, $2, $3, 'refused', $5, $6, $7)
      on conflict (user_id) do update set
-       status = coalesce($4, ledger.status),
+       status = case when $4 and ledger.status <> 'linked' then 'refused' else ledger.status end,
        failure_code = excluded.failure_code,
        failure_reason = excluded.failure_reason,
        failure_remedy = excluded.failure_remedy,
        updated_at = now()
      where ledger.stack = excluded.stack`,
-    [userId, owner.stack, owner.clerkInstanceId, status, failure.code, failure.reason, failure.remedy],
+    [
+      userId,
+      owner.stack,
+      owner.clerkInstanceId,
+      failure instanceof Refusal,
+      failure.code,
+      failure.reason,
+      failure.remedy,
+    ],
   );
 }
 
@@ -292,7 +291,7 @@ export async function unlinkUser(database: Database, userId: string, clerkUserId
 export async function recordRolledBack(database: Database, userId: string): Promise<void> {
   await database.query(
     `update clerk_migration.users set
-       status = 'rolled_back', clerk_user_id = null, origin = null, passwords = null, digest_fingerprint = null,
+       status = 'rolled_back', clerk_user_id = null, origin = null, passwords = null, digest_fingerprint = null, profile_fingerprint = null,
        clerk_password_at = null, linked_at = null, attempt = attempt + case status when 'unlinking' then 0 else 1 end,
        failure_code = null, failure_reason = null, failure_remedy = null, updated_at = now()
      where user_id = $1 and status <> 'rolled_back'`,
@@ -304,7 +303,9 @@ export async function readInvitation(
   connection: Connection,
   userId: string,
 ): Promise<LedgerInvitation | undefined> {
-  const { rows } = await connection.query("select * from clerk_migration.invitations where user_id = $1", [userId]);
+  const { rows } = await connection.query("select * from clerk_migration.invitations where user_id = $1", [
+    userId,
+  ]);
   return z.array(invitationSchema).parse(rows)[0];
 }
 
@@ -367,4 +368,31 @@ function failureOf(row: {
 }): Failure | null {
   if (row.failure_code === null) return null;
   return { code: row.failure_code, reason: row.failure_reason ?? "", remedy: row.failure_remedy ?? "" };
+}
+
+export interface Run {
+  readonly stack: string;
+  readonly clerkInstanceId: string;
+  /** Who started it, as far as the environment says. */
+  readonly operator: string | null;
+  readonly commit: string | null;
+  readonly planned: unknown;
+}
+
+/** Notes that a run has begun. Answers its number. */
+export async function startRun(database: Database, run: Run): Promise<string> {
+  const { rows } = await database.query(
+    `insert into clerk_migration.runs (stack, clerk_instance_id, operator, commit_id, planned)
+     values ($1, $2, $3, $4, $5) returning run_id::text as run_id`,
+    [run.stack, run.clerkInstanceId, run.operator, run.commit, JSON.stringify(run.planned)],
+  );
+  return z.object({ run_id: z.string() }).parse(rows[0]).run_id;
+}
+
+/** Notes how it ended. A run without an end was cut off. */
+export async function finishRun(database: Database, runId: string, actual: unknown): Promise<void> {
+  await database.query("update clerk_migration.runs set actual = $2, finished_at = now() where run_id = $1", [
+    runId,
+    JSON.stringify(actual),
+  ]);
 }

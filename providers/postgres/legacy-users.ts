@@ -102,9 +102,10 @@ function withoutDigest(row: RowWithDigest): UserRow {
 }
 
 async function readPage(connection: Connection, after: string | null): Promise<RowWithDigest[]> {
+  const rest = after === null ? "" : "where u.user_id > $1";
   const { rows } = await connection.query(
-    `select ${columns} from users u where $1 is null or u.user_id > $1 order by u.user_id limit ${PAGE.toString()}`,
-    [after],
+    `select ${columns} from users u ${rest} order by u.user_id limit ${PAGE.toString()}`,
+    after === null ? [] : [after],
   );
   return z.array(rowSchema).parse(rows);
 }
@@ -150,6 +151,11 @@ export async function countUsers(connection: Connection): Promise<UserCounts> {
        count(nullif(password_hash, ''))::int as "withPassword"
      from users`,
   );
-  const schema = z.object({ total: z.number(), linked: z.number(), legacy: z.number(), withPassword: z.number() });
+  const schema = z.object({
+    total: z.number(),
+    linked: z.number(),
+    legacy: z.number(),
+    withPassword: z.number(),
+  });
   return schema.parse(rows[0]);
 }

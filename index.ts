@@ -1,0 +1,20 @@
+import { declareUsers } from "./providers/declare";
+import { makePlan } from "./providers/plan";
+import { openDatabase } from "./providers/postgres/database";
+import { announce, begin, observe, outputs } from "./providers/program";
+import { presentingErrors, stackSettings } from "./providers/stack";
+
+/** Settings, plan, resources, outputs: a dry run in `pulumi preview`, the migration in `pulumi up`. */
+export = () =>
+  presentingErrors(async () => {
+    const settings = stackSettings();
+    const database = openDatabase(settings.databaseUrl);
+
+    const world = await observe(settings, database);
+    const plan = makePlan(world, settings);
+    announce(plan, settings);
+
+    const { migration, run } = await begin(world, plan, database);
+    await declareUsers(plan, migration);
+    return outputs(run);
+  });

@@ -1,0 +1,108 @@
+import type { dynamic } from "@pulumi/pulumi";
+import { z } from "zod";
+
+import { MigrationError } from "./errors";
+import { explainDatabaseError } from "./postgres/database";
+import { configureSystems, type Systems, systems } from "./systems";
+
+/** One resource type: what is declared, what is recorded, and the plain functions behind it. */
+export interface Lifecycle<Inputs, Outputs extends Inputs> {
+  readonly inputs: z.ZodType<Inputs>;
+  readonly outputs: z.ZodType<Outputs>;
+  /** The Pulumi id. It comes from the inputs, because an update cannot change it. */
+  readonly idOf: (inputs: Inputs) => string;
+  readonly differs: (recorded: Outputs, declared: Inputs) => boolean;
+  /** Create and update alike. */
+  readonly ensure: (systems: Systems, inputs: Inputs) => Promise<Outputs>;
+  readonly read?: (systems: Systems, recorded: Outputs) => Promise<Outputs>;
+  readonly delete: (systems: Systems, recorded: Outputs) => Promise<void>;
+}
+
+/** A lifecycle as the dynamic provider that Pulumi's engine calls. */
+export function resourceProvider<Inputs, Outputs extends Inputs>(
+  lifecycle: Lifecycle<Inputs, Outputs>,
+): dynamic.ResourceProvider {
+  watchEngine();
+  return {
+    configure: ({ config }) => answering(() => Promise.resolve(configureSystems(config))),
+    diff: (_id, olds, news) =>
+      answering(() => {
+        // State that this version cannot read is repaired by an update.
+        const recorded = lifecycle.outputs.safeParse(olds).data;
+        const declared = lifecycle.inputs.parse(news);
+        return Promise.resolve({ changes: recorded === undefined || lifecycle.differs(recorded, declared) });
+      }),
+    create: (inputs) =>
+      answering(async () => {
+        const declared = lifecycle.inputs.parse(inputs);
+        return { id: lifecycle.idOf(declared), outs: await lifecycle.ensure(systems(), declared) };
+      }),
+    update: (_id, _olds, news) =>
+      answering(async () => ({ outs: await lifecycle.ensure(systems(), lifecycle.inputs.parse(news)) })),
+    read: (id, props) =>
+      answering(async () => {
+        if (lifecycle.read === undefined) return { id, props };
+        return { id, props: await lifecycle.read(systems(), lifecycle.outputs.parse(props)) };
+      }),
+    delete: (_id, props) => answering(() => lifecycle.delete(systems(), lifecycle.outputs.parse(props))),
+  };
+}
+
+/** How many calls of the engine are being worked on. */
+let inFlight = 0;
+let engineGone = false;
+
+/**
+ * Runs one call of the engine. What it throws has no stack trace, because the SDK prints one, and is a sentence
+ * wherever the cause is known.
+ */
+async function answering<T>(work: () => Promise<T>): Promise<T> {
+  if (engineGone)
+    throw presentable(new MigrationError("engine-gone", "Pulumi's engine has ended.", "Run again."));
+  inFlight++;
+  try {
+    return await work();
+  } catch (error) {
+    throw presentable(explainDatabaseError(error));
+  } finally {
+    inFlight--;
+    exitIfDone();
+  }
+}
+
+/**
+ * A killed engine leaves this process behind. The end of standard input, a pipe from the engine, tells: take no
+ * new work, finish and record what is in flight, exit.
+ */
+function watchEngine(): void {
+  if (process.stdin.listenerCount("end") > 0) return;
+  process.stdin.on("end", () => {
+    engineGone = true;
+    exitIfDone();
+  });
+  process.stdin.on("error", () => undefined);
+  process.stdin.resume();
+}
+
+function exitIfDone(): void {
+  if (engineGone && inFlight === 0) process.exit(0);
+}
+
+function presentable(error: unknown): Error {
+  const shown =
+    error instanceof z.ZodError ? damaged(error) : error instanceof Error ? error : new Error(String(error));
+  // An unexpected failure keeps its name: it is a defect, and the name helps to find it.
+  if (shown instanceof MigrationError) shown.name = "";
+  shown.stack = "";
+  return shown;
+}
+
+/** Names the places, never the values: they may be addresses. */
+function damaged(error: z.ZodError): MigrationError {
+  const places = error.issues.map((issue) => issue.path.join(".")).join(", ");
+  return new MigrationError(
+    "damaged",
+    `The stack's state, the ledger or a row has another form than this version reads (${places}).`,
+    "Restore it from a backup (`pulumi stack export` shows the state), or use the version that wrote it.",
+  );
+}

@@ -1,0 +1,121 @@
+import { ClerkError, isOutcomeUnknown } from "../clerk/errors";
+import type { ClerkInvitation } from "../clerk/user";
+import { normalEmail } from "../clerk-user/inputs";
+import { MigrationError, otherInstance } from "../errors";
+import {
+  claimInvitation,
+  type LedgerInvitation,
+  type Owner,
+  readInvitation,
+  readUser,
+  recordInvitation,
+} from "../postgres/ledger";
+import { fingerprintOf, readRow } from "../postgres/legacy-users";
+import type { Systems } from "../systems";
+import type { InvitationInputs, InvitationOutputs } from "./inputs";
+
+/**
+ * Tells one user, at most once. A refusal or an unavailable service is no error, because that would stop
+ * everybody after it: it is recorded, and the next `up` tries again. A mail whose outcome is unknown is never
+ * repeated in the same run.
+ */
+export async function ensureInvitation(
+  systems: Systems,
+  inputs: InvitationInputs,
+): Promise<InvitationOutputs> {
+  const { database } = systems;
+  const { userId } = inputs;
+  const owner = await systems.writer(inputs.stack);
+
+  const before = await claimInvitation(database, owner, userId);
+  if (before?.status === "sent" && before.invitationId !== null) return sent(inputs, before.invitationId);
+  try {
+    const email = await addressOf(systems, owner, userId);
+    const invitation =
+      (await observe(systems, inputs, before, email)) ??
+      (await systems.clerk.createInvitation({
+        emailAddress: email,
+        redirectUrl: inputs.redirectUrl || null,
+        mark: { project: inputs.project, stack: inputs.stack, userId },
+      }));
+    await recordInvitation(database, userId, {
+      status: "sent",
+      invitationId: invitation.id,
+      emailFingerprint: fingerprintOf(userId, email),
+    });
+    return sent(inputs, invitation.id);
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    const failure = error instanceof ClerkError ? error.about(userId) : error;
+    const status = isOutcomeUnknown(error) ? "unknown" : "failed";
+    await recordInvitation(database, userId, { status, failure });
+    systems.warn(`Not told, next up tries again: ${failure.message}`);
+    return { ...inputs, invitationId: "", status, reason: failure.message };
+  }
+}
+
+/** The address in the row now: the mail goes where the user is, or not at all. */
+async function addressOf(systems: Systems, owner: Owner, userId: string): Promise<string> {
+  const user = await readUser(systems.database, userId);
+  const row = await readRow(systems.database, userId);
+  if (row?.email && user?.status === "linked" && user.stack === owner.stack) return normalEmail(row.email);
+  throw new MigrationError(
+    "not-linked",
+    `User ${userId} is not linked to Clerk, so there is nothing to tell.`,
+    "See why the user's own resource failed; both are tried again by the next `up`.",
+  );
+}
+
+/** Ours that is out already, where an earlier run may have sent it. */
+async function observe(
+  systems: Systems,
+  inputs: InvitationInputs,
+  before: LedgerInvitation | undefined,
+  email: string,
+): Promise<ClerkInvitation | undefined> {
+  if (before?.status !== "sending" && before?.status !== "unknown") return undefined;
+  const invitations = await systems.clerk.invitationsTo(email);
+  return invitations.find((invitation) => isOurs(invitation, inputs));
+}
+
+function isOurs(invitation: ClerkInvitation, inputs: InvitationInputs): boolean {
+  const { mark } = invitation;
+  return mark?.project === inputs.project && mark.stack === inputs.stack && mark.userId === inputs.userId;
+}
+
+function sent(inputs: InvitationInputs, invitationId: string): InvitationOutputs {
+  return { ...inputs, invitationId, status: "sent", reason: "" };
+}
+
+/** Takes the mail back: revokes what is still open. An accepted one stays, and is never sent again. */
+export async function revokeInvitation(systems: Systems, outputs: InvitationOutputs): Promise<void> {
+  const owner = await systems.writer(outputs.stack);
+  await takeBackInvitation(systems, owner, outputs);
+}
+
+/** The same for the sweep of the `migration` resource, which knows the ledger only. */
+export async function takeBackInvitation(
+  systems: Systems,
+  owner: Owner,
+  inputs: InvitationInputs,
+): Promise<void> {
+  const { clerk, database } = systems;
+  const { userId } = inputs;
+  const before = await readInvitation(database, userId);
+  if (before === undefined || before.stack !== owner.stack) return;
+  if (before.status === "failed" || before.status === "revoked") return;
+  if (before.clerkInstanceId !== owner.clerkInstanceId) {
+    throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
+  }
+  const invitationId = before.invitationId ?? (await observe(systems, inputs, before, inputs.email))?.id;
+  if (invitationId !== undefined) await clerk.revokeInvitation(invitationId);
+  // Whoever has arrived has read it: telling such a user again, should the rollback be refused, would be a second mail.
+  if (await hasArrived(systems, userId)) return;
+  await recordInvitation(database, userId, { status: "revoked" });
+}
+
+async function hasArrived(systems: Systems, userId: string): Promise<boolean> {
+  const user = await readUser(systems.database, userId);
+  if (user?.clerkUserId == null) return false;
+  return ((await systems.clerk.user(user.clerkUserId))?.lastSignInAt ?? null) !== null;
+}

@@ -1,0 +1,318 @@
+import { setTimeout as wait } from "node:timers/promises";
+
+import { ClerkError, isDigestRefused, isOutcomeUnknown, isTaken } from "../clerk/errors";
+import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
+import { MigrationError, Refusal } from "../errors";
+import { explainDatabaseError } from "../postgres/database";
+import {
+  claimUser,
+  type LedgerUser,
+  linkUser,
+  type Owner,
+  type Passwords,
+  readUser,
+  recordFailure,
+  recordRolledBack,
+  unlinkUser,
+} from "../postgres/ledger";
+import { readRow, type RowWithDigest } from "../postgres/legacy-users";
+import type { Systems } from "../systems";
+import {
+  emailTaken,
+  externalIdTaken,
+  gone,
+  linkedElsewhere,
+  noLongerLegacy,
+  notOurs,
+  rowGone,
+} from "./failures";
+import {
+  type ClerkUserInputs,
+  type ClerkUserOutputs,
+  type Condition,
+  normalEmail,
+  type Profile,
+  profileFingerprint,
+  profileWithDigest,
+} from "./inputs";
+import { needsRollback, rollbackChoice } from "./rollback";
+
+/** How often a create is tried whose outcome stays unknown, with a look-up and a pause before each repetition. */
+const CREATE_TRIES = 4;
+const CREATE_PAUSE_MS = 500;
+
+/**
+ * Create, update and the answer to every crash are one flow: observe, ensure, sync, record. Safe to repeat from
+ * any point. What fails is recorded in the ledger before it is thrown.
+ */
+export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Promise<ClerkUserOutputs> {
+  const owner = await systems.writer(inputs.stack);
+  try {
+    return await ensure(systems, owner, inputs);
+  } catch (thrown) {
+    const error = explainDatabaseError(thrown);
+    if (error instanceof MigrationError) {
+      // What went wrong matters more than that it could not be written down.
+      await recordFailure(systems.database, owner, inputs.userId, error).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): Promise<ClerkUserOutputs> {
+  const { database } = systems;
+  const { userId } = inputs;
+  const mark: Mark = { project: inputs.project, stack: inputs.stack };
+
+  const row = await readRow(database, userId);
+  if (row === undefined) throw rowGone(userId);
+  const profile = profileWithDigest(row);
+
+  // Write-ahead: from here on, whatever happens, the ledger knows that a Clerk user may exist.
+  const before = await claimUser(database, owner, userId, profile.digestFingerprint);
+  const observed = await observe(systems, row, before, mark);
+  const ensured =
+    observed === undefined
+      ? await createUser(systems, inputs, row, profile, mark)
+      : { user: observed, passwords: before?.passwords ?? inputs.passwords };
+  const live = await sync(systems, ensured.user, row, profile, ensured.passwords, before);
+
+  const origin = before?.origin ?? "created";
+  // A digest that is gone from a row we hold means no change.
+  const digestFingerprint = profile.digestFingerprint || before?.digestFingerprint || "";
+  const linked = await linkUser(database, {
+    userId,
+    clerkUserId: live.id,
+    origin,
+    passwords: ensured.passwords,
+    digestFingerprint,
+    profileFingerprint: profileFingerprint(userId, profile),
+    clerkPasswordAt: live.passwordLastUpdatedAt,
+    attempt: inputs.attempt,
+  });
+  if (!linked) throw await takeBack(systems, userId, live, before);
+
+  const condition = conditionOf({ ...row, clerkUserId: live.id }, live, mark);
+  const { email, firstName, lastName, createdAt } = profile;
+  return {
+    ...inputs,
+    ...{ email, firstName, lastName, createdAt, digestFingerprint, origin, condition },
+    passwords: ensured.passwords,
+    clerkUserId: live.id,
+    clerkInstanceId: owner.clerkInstanceId,
+    seen: condition,
+    lastSignInAt: signInTime(live),
+  };
+}
+
+/** The user that ledger, row or look-up lead to; undefined where there is none to go on with. */
+async function observe(
+  systems: Systems,
+  row: RowWithDigest,
+  before: LedgerUser | undefined,
+  mark: Mark,
+): Promise<ClerkUser | undefined> {
+  const { clerk } = systems;
+  const { userId } = row;
+  const recorded = before?.clerkUserId ?? null;
+  if (before !== undefined && recorded !== null) {
+    const live = await clerk.user(recorded);
+    if (live !== undefined && isOurs(live, userId, mark)) return live;
+    if (live !== undefined) throw notOurs(userId, recorded);
+    if (before.status === "linked") throw gone(userId, recorded);
+    // A rollback that was cut off has deleted the user already.
+  }
+  // A link that the ledger does not know is ours only if the user is: the ledger may have lost its row.
+  const linked =
+    row.clerkUserId === null || row.clerkUserId === recorded ? undefined : await clerk.user(row.clerkUserId);
+  if (linked !== undefined && isOurs(linked, userId, mark)) return linked;
+  // A look-up before the create only if one may have left already: the usual user costs one request.
+  if (before?.status === "creating") {
+    const found = await clerk.userByExternalId(userId);
+    if (found !== undefined && isOurs(found, userId, mark)) return found;
+  }
+  if (row.clerkUserId !== null && row.clerkUserId !== recorded)
+    throw linkedElsewhere(userId, row.clerkUserId);
+  return undefined;
+}
+
+/** Creates, and where the outcome is unknown or the identifiers are taken, looks up before anything is repeated. */
+async function createUser(
+  systems: Systems,
+  inputs: ClerkUserInputs,
+  row: RowWithDigest,
+  profile: Profile,
+  mark: Mark,
+): Promise<{ user: ClerkUser; passwords: Passwords }> {
+  const { clerk } = systems;
+  const { userId } = inputs;
+  if (row.passwordDigest === null) throw noLongerLegacy(userId);
+  let password =
+    inputs.passwords === "carry" && profile.hasher !== null
+      ? { digest: row.passwordDigest, hasher: profile.hasher }
+      : null;
+
+  // Once an outcome was unknown, a refusal no longer proves that nothing exists.
+  let certain = true;
+  for (let tries = 1; ; tries++) {
+    try {
+      const user = await clerk.createUser({
+        externalId: userId,
+        emailAddress: profile.email,
+        firstName: profile.firstName || null,
+        lastName: profile.lastName || null,
+        createdAt: profile.createdAt || null,
+        password,
+        mark,
+      });
+      return { user, passwords: password === null ? "reset" : "carry" };
+    } catch (error) {
+      if (isDigestRefused(error) && password !== null) {
+        systems.warn(
+          `User ${userId}: Clerk does not take this password hash, so the user is created without a password and sets one at the first sign-in.`,
+        );
+        password = null;
+        continue;
+      }
+      if (!(error instanceof ClerkError)) throw error;
+      const failure = error.about(userId);
+      certain &&= !isOutcomeUnknown(failure);
+      const final = certain
+        ? new Refusal(failure.code, failure.reason, failure.remedy, { cause: error })
+        : failure;
+      if (!isTaken(failure) && !isOutcomeUnknown(failure)) throw final;
+
+      const found = await clerk.userByExternalId(userId);
+      if (found !== undefined && isOurs(found, userId, mark)) {
+        return { user: found, passwords: found.passwordEnabled ? "carry" : "reset" };
+      }
+      if (found !== undefined) throw externalIdTaken(userId, found.id);
+      const other = isTaken(failure) ? await clerk.userByEmail(profile.email) : undefined;
+      if (other !== undefined) throw emailTaken(userId, other.id);
+      if (tries === CREATE_TRIES) throw final;
+      // Clerk's lists may lag behind its writes.
+      await wait(CREATE_PAUSE_MS * 2 ** (tries - 1));
+    }
+  }
+}
+
+/**
+ * Applies what differs, as long as the legacy row is the source of truth: until the first sign-in with Clerk.
+ * After that nothing of the user's is overwritten.
+ */
+async function sync(
+  systems: Systems,
+  live: ClerkUser,
+  row: RowWithDigest,
+  profile: Profile,
+  passwords: Passwords,
+  before: LedgerUser | undefined,
+): Promise<ClerkUser> {
+  if (before === undefined || before.origin === "adopted" || live.lastSignInAt !== null) return live;
+  const { clerk } = systems;
+  let synced = live;
+
+  const digestChanged = profile.digestFingerprint !== (before.digestFingerprint ?? "");
+  const password =
+    passwords === "carry" && digestChanged && row.passwordDigest !== null && profile.hasher !== null
+      ? { digest: row.passwordDigest, hasher: profile.hasher }
+      : null;
+  const firstName = (live.firstName ?? "") === profile.firstName ? undefined : profile.firstName;
+  const lastName = (live.lastName ?? "") === profile.lastName ? undefined : profile.lastName;
+  if (firstName !== undefined || lastName !== undefined || password !== null) {
+    synced = await clerk.updateUser(live.id, {
+      ...(firstName === undefined ? {} : { firstName }),
+      ...(lastName === undefined ? {} : { lastName }),
+      ...(password === null ? {} : { password }),
+    });
+  }
+  if (live.primaryEmail !== profile.email) {
+    await clerk.replaceEmail(live.id, profile.email);
+    synced = (await clerk.user(live.id)) ?? synced;
+  }
+  return synced;
+}
+
+/** The row did not take the link: whoever was just made for it, ours and never signed in, is deleted again. */
+async function takeBack(
+  systems: Systems,
+  userId: string,
+  live: ClerkUser,
+  before: LedgerUser | undefined,
+): Promise<MigrationError> {
+  const row = await readRow(systems.database, userId);
+  const reason = row === undefined ? rowGone(userId) : linkedElsewhere(userId, row.clerkUserId ?? "unknown");
+  if (before?.status === "linked" || live.lastSignInAt !== null) {
+    return new MigrationError(
+      reason.code,
+      `${reason.reason} The Clerk user ${live.id} was left alone.`,
+      reason.remedy,
+    );
+  }
+  await systems.clerk.deleteUser(live.id);
+  return reason;
+}
+
+/** Rolls one user back: only what we own, guard first. Safe to repeat; what is gone already is a success. */
+export async function deleteUser(systems: Systems, outputs: ClerkUserOutputs): Promise<void> {
+  const owner = await systems.writer(outputs.stack);
+  const mark: Mark = { project: outputs.project, stack: outputs.stack };
+  await rollBackUser(systems, owner, mark, outputs.userId, outputs.clerkUserId);
+}
+
+/** The same for the sweep of the `migration` resource, which knows the ledger only. */
+export async function rollBackUser(
+  systems: Systems,
+  owner: Owner,
+  mark: Mark,
+  userId: string,
+  clerkUserIdInState: string | null,
+): Promise<void> {
+  const { clerk, database, settings } = systems;
+  const held = await readUser(database, userId);
+  if (held !== undefined && !needsRollback(held, owner)) return;
+
+  const known = held?.clerkUserId ?? clerkUserIdInState;
+  const live = known === null ? await clerk.userByExternalId(userId) : await clerk.user(known);
+  const ours = live !== undefined && isOurs(live, userId, mark) ? live : undefined;
+  if (live !== undefined && ours === undefined) {
+    systems.warn(
+      `User ${userId}: the Clerk user ${live.id} no longer carries our mark, so it is left alone.`,
+    );
+  }
+
+  const choice = ours === undefined ? "delete" : rollbackChoice(settings, userId, ours, held);
+  if (choice instanceof MigrationError) throw choice;
+
+  const clerkUserId = ours?.id ?? known;
+  if (
+    clerkUserId !== null &&
+    !(await unlinkUser(database, userId, clerkUserId)) &&
+    held?.status === "linked"
+  ) {
+    systems.warn(`User ${userId}: the row's clerk_user_id is no longer ours, so it is left as it is.`);
+  }
+  if (ours !== undefined && choice === "delete" && held?.origin !== "adopted")
+    await clerk.deleteUser(ours.id);
+  if (ours !== undefined && choice === "unlink") await clerk.removeMark(ours.id);
+  await recordRolledBack(database, userId);
+}
+
+export function conditionOf(
+  row: { clerkUserId: string | null; email: string | null } | undefined,
+  live: ClerkUser | undefined,
+  mark: Mark,
+): Condition {
+  if (row === undefined) return "row-gone";
+  if (live === undefined) return "gone";
+  if (live.mark?.project !== mark.project || live.mark.stack !== mark.stack) return "not-ours";
+  if (row.clerkUserId === null) return "unlinked";
+  if (row.clerkUserId !== live.id) return "relinked";
+  if (live.banned) return "banned";
+  if (live.locked) return "locked";
+  return live.primaryEmail === normalEmail(row.email ?? "") ? "ok" : "email-changed";
+}
+
+export function signInTime(live: ClerkUser): string {
+  return live.lastSignInAt === null ? "" : new Date(live.lastSignInAt).toISOString();
+}

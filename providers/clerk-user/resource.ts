@@ -1,0 +1,33 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { providerPointer } from "../pointer";
+import type { ClerkUserInputs } from "./inputs";
+
+/** One legacy user in Clerk, linked in `users.clerk_user_id`. Named, and identified, by its `user_id`. */
+export class ClerkUser extends pulumi.CustomResource {
+  declare readonly clerkUserId: pulumi.Output<string>;
+
+  constructor(inputs: ClerkUserInputs, options: pulumi.CustomResourceOptions) {
+    const { email, firstName, lastName, digestFingerprint, ...open } = inputs;
+    super(
+      "pulumi-nodejs:dynamic/clerk:User",
+      inputs.userId,
+      {
+        __provider: providerPointer("clerk-user"),
+        ...open,
+        // Encrypted in state and `[secret]` on screen: personal data, and what a digest could be guessed from.
+        email: pulumi.secret(email),
+        firstName: pulumi.secret(firstName),
+        lastName: pulumi.secret(lastName),
+        digestFingerprint: pulumi.secret(digestFingerprint),
+        clerkUserId: undefined,
+        clerkInstanceId: undefined,
+        origin: undefined,
+        condition: undefined,
+        seen: undefined,
+        lastSignInAt: undefined,
+      },
+      options,
+    );
+  }
+}

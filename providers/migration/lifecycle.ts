@@ -1,0 +1,70 @@
+import type { Mark } from "../clerk/user";
+import { takeBackInvitation } from "../clerk-invitation/lifecycle";
+import { rollBackUser } from "../clerk-user/lifecycle";
+import { MigrationError, otherInstance } from "../errors";
+import { ensureLedger, hasLedger, isHeld, isMailHeld, readLedger } from "../postgres/ledger";
+import type { Systems } from "../systems";
+import type { MigrationInputs } from "./inputs";
+
+/** Makes the ledger and pins the Clerk instance. Safe to repeat. */
+export async function ensureMigration(systems: Systems, inputs: MigrationInputs): Promise<MigrationInputs> {
+  const owner = await systems.writer(inputs.stack);
+  if (owner.clerkInstanceId !== inputs.clerkInstanceId) {
+    throw otherInstance(`The stack ${inputs.stack}`, inputs.clerkInstanceId, owner.clerkInstanceId);
+  }
+  await ensureLedger(systems.database);
+  return inputs;
+}
+
+/** How many users are rolled back at once; the limiter sets the pace. */
+const AT_ONCE = 50;
+
+/**
+ * Rolls back whatever the ledger still holds: users that the state has forgotten, after a killed run or lost
+ * checkpoints. Deleted last, so that normally nothing is left. Fails with the number of those that were refused.
+ */
+export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<void> {
+  const { database } = systems;
+  if (!(await hasLedger(database))) return;
+  const owner = await systems.writer(inputs.stack);
+  const mark: Mark = { project: inputs.project, stack: inputs.stack };
+  const ledger = await readLedger(database, inputs.stack);
+  const failures: MigrationError[] = [];
+
+  const invitations = [...ledger.invitations.values()].filter(isMailHeld);
+  const users = [...ledger.users.values()].filter((user) => isHeld(user) && user.stack === inputs.stack);
+  const work = [
+    ...invitations.map(
+      ({ userId, attempt }) =>
+        () =>
+          takeBackInvitation(systems, owner, {
+            ...mark,
+            userId,
+            attempt,
+            label: "",
+            email: "",
+            redirectUrl: "",
+          }),
+    ),
+    ...users.map(
+      ({ userId, clerkUserId }) =>
+        () =>
+          rollBackUser(systems, owner, mark, userId, clerkUserId),
+    ),
+  ];
+  const worker = async () => {
+    for (let next = work.shift(); next !== undefined; next = work.shift()) {
+      await next().catch((error: unknown) => {
+        if (!(error instanceof MigrationError)) throw error;
+        failures.push(error);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  if (failures.length === 0) return;
+  throw new MigrationError(
+    "rollback-incomplete",
+    `${failures.length.toString()} of the users that the ledger still holds were not rolled back:\n${failures.map((failure) => `  - ${failure.message}\n`).join("")}`,
+    "Mend the causes and run destroy again.",
+  );
+}

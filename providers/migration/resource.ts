@@ -1,0 +1,14 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { providerPointer } from "../pointer";
+import type { MigrationInputs } from "./inputs";
+
+/** The stack's root: parent of every user, created first and deleted last. */
+export class Migration extends pulumi.CustomResource {
+  constructor(inputs: MigrationInputs) {
+    super("pulumi-nodejs:dynamic/clerk:Migration", "migration", {
+      __provider: providerPointer("migration"),
+      ...inputs,
+    });
+  }
+}

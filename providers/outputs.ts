@@ -1,0 +1,87 @@
+import { countVerdicts, type Plan } from "./plan";
+import { isHeld, type Ledger } from "./postgres/ledger";
+import type { UserCounts } from "./postgres/legacy-users";
+
+/** What the stack exports. It describes the stack, not the run: a second `up` exports the same. */
+export interface StackOutputs {
+  /** Rows of the users table. */
+  readonly counts: UserCounts;
+  readonly summary: {
+    /** Users that this stack has taken on: migrated, adopted and failed. */
+    readonly processed: number;
+    /** Created in Clerk by this stack and linked. */
+    readonly migrated: number;
+    /** Linked to a Clerk user that was there before. */
+    readonly adopted: number;
+    readonly failed: number;
+    /** Rows that cannot be taken on as they are. */
+    readonly blocked: number;
+    /** Rows that are not this stack's concern. */
+    readonly excluded: number;
+  };
+  readonly failed: readonly { userId: string; reason: string; remedy: string }[];
+  readonly blocked: readonly { userId: string; reason: string; remedy: string }[];
+  readonly invitations: {
+    readonly sent: number;
+    /** Refused, or of unknown outcome: the next `up` tries again. */
+    readonly failed: number;
+    /** Migrated, to be told, and not tried yet. */
+    readonly pending: number;
+    readonly failures: readonly { userId: string; reason: string; remedy: string }[];
+  };
+  readonly clerkInstanceId: string;
+}
+
+/** Pure: from the plan and from what table and ledger say after the run. */
+export function stackOutputs(
+  plan: Plan,
+  stack: string,
+  clerkInstanceId: string,
+  counts: UserCounts,
+  ledger: Ledger,
+): StackOutputs {
+  const declared = new Set(plan.filter((user) => user.declared !== null).map((user) => user.userId));
+  const users = [...ledger.users.values()].filter((user) => user.stack === stack);
+  const linked = users.filter((user) => user.status === "linked");
+  const failed = users.filter((user) => user.failure !== null && (isHeld(user) || declared.has(user.userId)));
+  const migrated = linked.filter((user) => user.origin === "created").length;
+  const adopted = linked.length - migrated;
+  const isFailed = new Set(failed.map((user) => user.userId));
+  const verdicts = countVerdicts(plan);
+
+  const linkedIds = new Set(linked.map((user) => user.userId));
+  const toTell = plan.filter((user) => user.invitation !== null && linkedIds.has(user.userId));
+  const mails = toTell.map((user) => ledger.invitations.get(user.userId));
+  const mailFailures = mails.filter((mail) => mail?.status === "failed" || mail?.status === "unknown");
+  const sent = mails.filter((mail) => mail?.status === "sent").length;
+  return {
+    counts,
+    summary: {
+      processed: new Set([...linkedIds, ...isFailed]).size,
+      migrated,
+      adopted,
+      failed: failed.length,
+      blocked: verdicts.blocked,
+      excluded: verdicts.excluded,
+    },
+    failed: failed.map(({ userId, failure }) => ({
+      userId,
+      reason: failure?.reason ?? "",
+      remedy: failure?.remedy ?? "",
+    })),
+    blocked: plan
+      .filter((user) => user.verdict === "blocked")
+      .map(({ userId, reason, remedy }) => ({ userId, reason, remedy })),
+    invitations: {
+      sent,
+      failed: mailFailures.length,
+      pending: toTell.length - sent - mailFailures.length,
+      failures: mailFailures.map((mail) => ({
+        userId: mail?.userId ?? "",
+        reason: mail?.failure?.reason ?? "",
+        remedy: mail?.failure?.remedy ?? "",
+      })),
+    },
+    clerkInstanceId,
+  };
+}

@@ -1,0 +1,80 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { openClerk } from "./clerk/client";
+import { checkInstance } from "./clerk/preflight";
+import { settled } from "./declare";
+import { Migration } from "./migration/resource";
+import { type StackOutputs, stackOutputs } from "./outputs";
+import { countVerdicts, type Plan, type World } from "./plan";
+import { describePlan, summaryLine } from "./plan-text";
+import { type Database, explainAndThrow, readOnly } from "./postgres/database";
+import { finishRun, readLedger, startRun } from "./postgres/ledger";
+import { countUsers, readUsers } from "./postgres/legacy-users";
+import type { Settings } from "./settings";
+import { stackName } from "./stack";
+
+/** Reads both systems, without writing: what is there before the run. */
+export async function observe(settings: Settings, database: Database): Promise<World> {
+  const clerk = openClerk({
+    secretKey: settings.clerkSecretKey,
+    apiUrl: settings.clerkApiUrl,
+    requestsPer10s: settings.clerkRequestsPer10s,
+  });
+  const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
+  const stack = stackName();
+  return readOnly(database, async (connection) => ({
+    rows: await readUsers(connection),
+    ledger: await readLedger(connection, stack),
+    project: pulumi.getProject(),
+    stack,
+    clerkInstanceId: instance.id,
+  }));
+}
+
+/** A dry run shows every user; a run says in one line what it sets out to do. */
+export function announce(plan: Plan, settings: Settings): void {
+  void pulumi.log.info(pulumi.runtime.isDryRun() ? describePlan(plan, settings) : summaryLine(plan));
+}
+
+export interface Run {
+  readonly database: Database;
+  readonly world: World;
+  readonly plan: Plan;
+  /** The number in the ledger; undefined in a dry run, which writes nothing. */
+  readonly id: string | undefined;
+}
+
+/** Declares the stack's root, which makes the ledger, and notes there that a run has begun. */
+export async function begin(
+  world: World,
+  plan: Plan,
+  database: Database,
+): Promise<{ migration: Migration; run: Run }> {
+  const { project, stack, clerkInstanceId } = world;
+  const migration = new Migration({ project, stack, clerkInstanceId });
+  const ready = await settled(migration);
+  if (pulumi.runtime.isDryRun() || !ready)
+    return { migration, run: { database, world, plan, id: undefined } };
+  const id = await startRun(database, {
+    stack,
+    clerkInstanceId,
+    operator: process.env.GITHUB_ACTOR ?? process.env.USER ?? null,
+    commit: process.env.GITHUB_SHA ?? null,
+    planned: countVerdicts(plan),
+  });
+  return { migration, run: { database, world, plan, id } };
+}
+
+/** What the stack exports: what table and ledger say after the run. A dry run that changes something cannot know. */
+export async function outputs({ database, world, plan, id }: Run): Promise<Record<string, unknown>> {
+  const { stack, clerkInstanceId } = world;
+  const after = await readOnly(database, async (connection) => ({
+    counts: await countUsers(connection),
+    ledger: await readLedger(connection, stack),
+  }));
+  const known: StackOutputs = stackOutputs(plan, stack, clerkInstanceId, after.counts, after.ledger);
+  if (id !== undefined) await finishRun(database, id, known.summary).catch(explainAndThrow);
+  const isChanging = plan.some((user) => user.declared !== null && user.verdict !== "unchanged");
+  if (!pulumi.runtime.isDryRun() || !isChanging) return { ...known };
+  return Object.fromEntries(Object.keys(known).map((name) => [name, pulumi.output(pulumi.unknown)]));
+}
