@@ -1,0 +1,13 @@
+import { MigrationError } from "../providers/errors";
+import { NoPulumi } from "./pulumi-cli/find";
+
+/** Runs what an npm script starts: its exit code is the process's, and expected failures are a sentence. */
+export async function command(main: (args: readonly string[]) => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof MigrationError || error instanceof NoPulumi)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}

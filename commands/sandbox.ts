@@ -1,0 +1,43 @@
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+
+import { startSandbox } from "../sandbox/sandbox";
+import { createWorkspace } from "../sandbox/workspace";
+import { command } from "./command";
+import { initStack } from "./stack";
+
+/** `npm run sandbox [-- --env-file PATH]`: keeps both systems running and says how plain Pulumi finds them. */
+void command(async (args) => {
+  const { values } = parseArgs({ args: [...args], options: { "env-file": { type: "string" } } });
+  const sandbox = await startSandbox();
+  const workspace = await createWorkspace();
+  try {
+    await initStack(workspace);
+    // Nothing of a real `.env` may fill in what is missing here.
+    const environment = { ...sandbox.environment, ...workspace.environment, DOTENV_CONFIG_PATH: "/dev/null" };
+    const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+    for (const line of lines) process.stdout.write(`export ${line}\n`);
+    const envFile = values["env-file"];
+    if (envFile !== undefined) await writeFile(envFile, `${lines.join("\n")}\n`, { mode: 0o600 });
+    process.stderr.write(
+      [
+        "",
+        `Postgres with 44 sample users and a local Clerk are running. Users, outbox and requests: ${sandbox.clerk.url}`,
+        "Paste the lines above into another shell, in this checkout, and run pulumi preview, up, refresh or destroy.",
+        "Ctrl-C stops both and forgets everything.",
+        "",
+      ].join("\n"),
+    );
+    await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM"), forever()]);
+  } finally {
+    await sandbox.stop();
+    await workspace.remove();
+  }
+  return 0;
+});
+
+/** Neither server keeps the process alive by itself. */
+function forever(): Promise<never> {
+  return new Promise(() => setInterval(() => undefined, 2 ** 30));
+}

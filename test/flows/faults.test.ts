@@ -1,0 +1,146 @@
+import { afterEach, expect, test } from "vitest";
+
+import { signIn } from "../../sandbox/clerk/sign-in";
+import { connected } from "../../sandbox/postgres";
+import { sampleUsers } from "../../sandbox/sample-users";
+import { type Stack, startStack } from "./stack";
+
+const legacy = sampleUsers.filter((user) => user.clerkUserId === null);
+const first = legacy[0];
+if (first === undefined) throw new Error("the sample has no legacy user");
+
+let stack: Stack;
+afterEach(async () => {
+  expect(await stack.stop()).toEqual([]);
+});
+
+test("migrates one user alone, by address, whatever its case, and nobody twice", async () => {
+  stack = await startStack();
+
+  const run = await stack.up({ MIGRATE_EMAIL: ` ${first.email.toUpperCase()}` });
+
+  expect(run.exitCode, run.output).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)?.emailAddresses[0]?.emailAddress).toBe(first.email);
+  expect(stack.clerk.store.outbox).toHaveLength(1);
+  expect((await stack.outputs()).summary).toMatchObject({ processed: 1, migrated: 1, excluded: 43 });
+
+  const rest = await stack.up();
+  expect(rest.exitCode, rest.output).toBe(0);
+  expect((await stack.outputs()).summary).toMatchObject({ processed: 36, migrated: 36, excluded: 8 });
+  expect(stack.clerk.store.outbox).toHaveLength(36);
+
+  const nobody = await stack.up({ MIGRATE_EMAIL: "nobody@example.com" });
+  expect(nobody.exitCode).toBe(1);
+  expect(nobody.output).toContain("No row of the users table has the address asked for (n***y@example.com).");
+  expect(nobody.output).not.toContain("    at ");
+});
+
+test("reset creates users without a password, who are told so", async () => {
+  stack = await startStack();
+  await stack.configure({ passwords: "reset" });
+
+  const preview = await stack.pulumi(["preview"]);
+  const run = await stack.up();
+
+  expect(preview.output).toContain("Passwords: reset; each user sets one at the first sign-in.");
+  expect(run.exitCode, run.output).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)?.password).toBeNull();
+  expect(
+    (await signIn(stack.clerk.issuer, { identifier: first.email, password: first.password })).status,
+  ).not.toBe("complete");
+});
+
+test("an address that Clerk has already fails that user alone, with the remedy, and the outputs say so", async () => {
+  stack = await startStack();
+  const [template] = stack.clerk.store.users.values();
+  const address = template?.emailAddresses[0];
+  if (template === undefined || address === undefined) throw new Error("the local Clerk has no users");
+  const other = { ...address, id: "idn_other", emailAddress: first.email };
+  stack.clerk.store.putUser({
+    ...template,
+    id: "user_other",
+    emailAddresses: [other],
+    primaryEmailAddressId: "idn_other",
+  });
+
+  const run = await stack.up();
+
+  expect(run.exitCode).not.toBe(0);
+  expect(run.output).toContain(
+    `Clerk has a user with the address of user ${first.userId} already (user_other).`,
+  );
+  const outputs = await stack.outputs();
+  expect(outputs.summary).toMatchObject({ processed: 36, migrated: 35, failed: 1 });
+  expect(outputs.failed).toEqual([
+    {
+      userId: first.userId,
+      reason: `Clerk has a user with the address of user ${first.userId} already (user_other).`,
+      remedy: expect.stringContaining("run again") as string,
+    },
+  ]);
+  expect(outputs.counts).toMatchObject({ linked: 43, legacy: 1 });
+
+  stack.clerk.store.removeUser("user_other");
+  expect((await stack.up()).exitCode).toBe(0);
+  expect((await stack.outputs()).summary).toMatchObject({ migrated: 36, failed: 0 });
+});
+
+test("a refused invitation undoes and blocks nobody, and the next up sends it", async () => {
+  stack = await startStack();
+  const body = { errors: [{ code: "invitations_not_supported_in_instance", message: "not supported" }] };
+  stack.clerk.faults.add({
+    on: "POST /invitations",
+    times: 3,
+    effect: { type: "answer", status: 400, body },
+  });
+
+  const run = await stack.up();
+
+  expect(run.exitCode, run.output).toBe(0);
+  expect(run.output).toContain("Not told, next up tries again: User ");
+  expect((await stack.outputs()).summary).toMatchObject({ migrated: 36, failed: 0 });
+  expect((await stack.outputs()).invitations).toMatchObject({ sent: 33, failed: 3, pending: 0 });
+
+  const next = await stack.up();
+  expect(next.exitCode, next.output).toBe(0);
+  expect((await stack.outputs()).invitations).toMatchObject({
+    sent: 36,
+    failed: 0,
+    pending: 0,
+    failures: [],
+  });
+  expect(new Set(stack.clerk.store.outbox.map((mail) => mail.to)).size).toBe(36);
+  expect(stack.clerk.store.outbox).toHaveLength(36);
+});
+
+test("says what is wrong with key, database, settings and table in sentences, and writes nothing", async () => {
+  stack = await startStack();
+  const elsewhere = new URL(stack.databaseUrl);
+  elsewhere.pathname = "/no_such_database";
+
+  const wrongKey = await stack.up({ CLERK_SECRET_KEY: "sk_test_wrong" });
+  const noDatabase = await stack.up({ DATABASE_URL: elsewhere.href });
+  const refused = await stack.up({ DATABASE_URL: "postgres://app:s3cret@127.0.0.1:1/app" });
+  const missing = await stack.up({ DATABASE_URL: "", CLERK_SECRET_KEY: "" });
+  const otherIssuer = await stack.up({ CLERK_ISSUER_URL: "https://clerk.other.example" });
+  await connected(stack.databaseUrl, (client) =>
+    client.query("alter table users rename column clerk_user_id to clerk_id"),
+  );
+  const noColumn = await stack.up();
+
+  expect(wrongKey.output).toContain("Clerk does not know the key in CLERK_SECRET_KEY.");
+  expect(noDatabase.output).toContain('database "no_such_database" does not exist');
+  expect(refused.output).toContain("Postgres does not answer at the address in DATABASE_URL");
+  expect(refused.output).not.toContain("s3cret");
+  expect(missing.output).toContain("2 settings need your attention:");
+  expect(missing.output).toContain("DATABASE_URL is not set");
+  expect(missing.output).toContain("CLERK_SECRET_KEY is not set");
+  expect(otherIssuer.output).toContain("does not belong to the instance of CLERK_SECRET_KEY");
+  expect(noColumn.output).toContain("A column is missing");
+  expect(noColumn.output).toContain("alter table users add column clerk_user_id text unique");
+  for (const run of [wrongKey, noDatabase, refused, missing, otherIssuer, noColumn]) {
+    expect(run.exitCode).not.toBe(0);
+    expect(run.output).not.toMatch(/^\s+at /m);
+  }
+  expect(stack.clerk.store.requests.filter((request) => request.wrote)).toEqual([]);
+});

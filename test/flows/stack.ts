@@ -1,0 +1,143 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+
+import { parseDocument } from "yaml";
+import { z } from "zod";
+
+import { findPulumi, pulumiEnvironment } from "../../commands/pulumi-cli/find";
+import { type ClerkOptions, type Exchange, type LocalClerk, startClerk } from "../../sandbox/clerk/server";
+import { addEarlierUsers } from "../../sandbox/earlier-users";
+import { loadSample } from "../../sandbox/sample-users";
+import { clerkSettings } from "../../sandbox/sandbox";
+import { createWorkspace, sandboxEnvironment, sandboxStack } from "../../sandbox/workspace";
+import { clerkContract } from "../clerk-contract";
+import { testDatabase } from "../database";
+
+export interface Run {
+  readonly exitCode: number | null;
+  /** Standard output and standard error, as a person sees them. */
+  readonly output: string;
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+/** A stack of its own between a database and a local Clerk of its own, driven by the real CLI. */
+export interface Stack {
+  readonly databaseUrl: string;
+  readonly clerk: LocalClerk;
+  /** Holds state, Pulumi home and config. */
+  readonly directory: string;
+  readonly environment: Variables;
+  /** Runs Pulumi in the checkout, as CI would. A variable set to "" is as good as unset. */
+  pulumi(args: readonly string[], variables?: Variables): Promise<Run>;
+  up(variables?: Variables): Promise<Run>;
+  destroy(variables?: Variables): Promise<Run>;
+  configure(values: Variables): Promise<void>;
+  outputs(): Promise<Outputs>;
+  /** Also answers what Clerk's own reference has against any exchange of this stack. */
+  stop(): Promise<string[]>;
+}
+
+const outputsSchema = z.object({
+  counts: z.object({ total: z.number(), linked: z.number(), legacy: z.number(), withPassword: z.number() }),
+  summary: z.object({
+    processed: z.number(),
+    migrated: z.number(),
+    adopted: z.number(),
+    failed: z.number(),
+    blocked: z.number(),
+    excluded: z.number(),
+  }),
+  failed: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
+  blocked: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
+  invitations: z.object({
+    sent: z.number(),
+    failed: z.number(),
+    pending: z.number(),
+    failures: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
+  }),
+});
+
+export type Outputs = z.infer<typeof outputsSchema>;
+
+/** Clerk's development limit would make every flow wait; these tests are about something else. */
+const FAST = "100000";
+
+export async function startStack(options: ClerkOptions = {}): Promise<Stack> {
+  const database = await testDatabase();
+  await loadSample(database.url);
+  const exchanges: Exchange[] = [];
+  const clerk = await startClerk({
+    enforceLimits: false,
+    onExchange: (exchange) => exchanges.push(exchange),
+    ...options,
+  });
+  addEarlierUsers(clerk.store);
+  const workspace = await createWorkspace();
+  const cli = await findPulumi();
+  const environment = sandboxEnvironment(process.env, {
+    ...workspace.environment,
+    ...clerkSettings(database.url, clerk),
+    NO_COLOR: "1",
+    ...pulumiEnvironment(cli),
+  });
+
+  async function run(args: readonly string[], variables: Variables): Promise<Run> {
+    const child = spawn(cli.binary, [...args, "--non-interactive"], {
+      env: { ...environment, ...variables },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+    }
+    await once(child, "close");
+    return { exitCode: child.exitCode, output };
+  }
+
+  const configured = ["--config-file", workspace.configFile];
+  const pulumi = (args: readonly string[], variables: Variables = {}) =>
+    run([...args, ...configured], variables);
+  const initialised = await run(["stack", "init", sandboxStack, "--cwd", workspace.directory], {
+    PULUMI_STACK: "",
+  });
+  if (initialised.exitCode !== 0) throw new Error(initialised.output);
+
+  const configure = async (values: Variables) => {
+    const document = parseDocument(await readFile(workspace.configFile, "utf8"));
+    for (const [key, value] of Object.entries(values))
+      document.setIn(["config", `clerk-migration:${key}`], value);
+    await writeFile(workspace.configFile, document.toString());
+  };
+  await configure({ clerkRequestsPer10s: FAST });
+
+  const changing = [
+    "--yes",
+    "--skip-preview",
+    "--suppress-progress",
+    "--continue-on-error",
+    "--parallel",
+    "30",
+  ];
+  return {
+    databaseUrl: database.url,
+    clerk,
+    directory: workspace.directory,
+    environment,
+    pulumi,
+    up: (variables) => pulumi(["up", ...changing], variables),
+    destroy: (variables) => pulumi(["destroy", ...changing], variables),
+    configure,
+    async outputs() {
+      const { output } = await run(["stack", "output", "--json"], {});
+      return outputsSchema.parse(JSON.parse(output));
+    },
+    async stop() {
+      await Promise.all([clerk.stop(), workspace.remove()]);
+      await database.drop();
+      const contract = await clerkContract();
+      return exchanges.flatMap((exchange) => contract?.check(exchange) ?? []);
+    },
+  };
+}
