@@ -24,7 +24,11 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
 ): dynamic.ResourceProvider {
   watchEngine();
   return {
-    configure: ({ config }) => answering(() => Promise.resolve(configureSystems(config))),
+    configure: ({ config }) =>
+      answering(() => {
+        configureSystems(config);
+        return Promise.resolve();
+      }),
     diff: (_id, olds, news) =>
       answering(() => {
         // State that this version cannot read is repaired by an update.
@@ -41,8 +45,8 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
       answering(async () => ({ outs: await lifecycle.ensure(systems(), lifecycle.inputs.parse(news)) })),
     read: (id, props) =>
       answering(async () => {
-        if (lifecycle.read === undefined) return { id, props };
-        return { id, props: await lifecycle.read(systems(), lifecycle.outputs.parse(props)) };
+        const recorded = lifecycle.outputs.parse(props);
+        return { id, props: (await lifecycle.read?.(systems(), recorded)) ?? recorded };
       }),
     delete: (_id, props) => answering(() => lifecycle.delete(systems(), lifecycle.outputs.parse(props))),
   };

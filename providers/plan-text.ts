@@ -16,6 +16,7 @@ export function describePlan(plan: Plan, settings: Pick<Settings, "passwords" | 
       userLine(user, `${(index + 1).toString().padStart(width)}/${touched.length.toString()}`),
     );
   return [
+    "Dry run: nothing is written, in Postgres or in Clerk.",
     ...lines,
     ...(touched.length > LINES
       ? [`… and ${(touched.length - LINES).toString()} more, each a resource below.`]
@@ -44,7 +45,7 @@ function blockedLines(plan: Plan): string[] {
 export function summaryLine(plan: Plan): string {
   const counts = countVerdicts(plan);
   const parts = [
-    `${counts.create.toString()} to create`,
+    ...(counts.create > 0 || counts.unchanged === 0 ? [`${counts.create.toString()} to create`] : []),
     ...(counts.resume > 0 ? [`${counts.resume.toString()} to resume`] : []),
     ...(counts.update > 0 ? [`${counts.update.toString()} to update`] : []),
     ...(counts.unchanged > 0 ? [`${counts.unchanged.toString()} unchanged`] : []),

@@ -1,12 +1,12 @@
+import type { InvitationInputs } from "./clerk-invitation/inputs";
 import {
   type ClerkUserInputs,
   maskedEmail,
   normalEmail,
+  type Profile,
   profileFingerprint,
   profileOf,
-  type Profile,
 } from "./clerk-user/inputs";
-import type { InvitationInputs } from "./clerk-invitation/inputs";
 import { MigrationError, otherInstance } from "./errors";
 import { isHeld, isMailHeld, type Ledger, type LedgerUser, type Passwords } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";

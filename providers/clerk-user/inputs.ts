@@ -118,7 +118,7 @@ export function splitName(name: string): { firstName: string; lastName: string }
 export function maskedEmail(email: string): string {
   const at = email.lastIndexOf("@");
   if (at < 1) return "***";
-  const letters = [...email.slice(0, at)];
+  const letters = Array.from(email.slice(0, at));
   const last = letters.length > 2 ? (letters.at(-1) ?? "") : "";
   return `${letters[0] ?? ""}***${last}${email.slice(at)}`;
 }

@@ -1,4 +1,5 @@
 import { isClerkAPIResponseError } from "@clerk/backend/errors";
+import { z } from "zod";
 
 import { MigrationError } from "../errors";
 
@@ -84,11 +85,14 @@ export function clerkError(request: string, error: unknown): ClerkError {
   return new ClerkError(request, {
     status: answered ? error.status : undefined,
     code: answered ? first?.code : undefined,
-    parameter: first?.meta?.paramName,
+    parameter: metaSchema.safeParse(first?.meta).data?.paramName,
     detail: first?.longMessage ?? first?.message ?? error.message,
     retryAfter: error.retryAfter,
   });
 }
+
+/** The SDK leaves it untyped. */
+const metaSchema = z.object({ paramName: z.string().optional() });
 
 export function unanswered(detail: string): ClerkFailure {
   return { status: undefined, code: undefined, parameter: undefined, detail, retryAfter: undefined };
