@@ -3,7 +3,9 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    globalSetup: "test/global-setup.ts",
+    // A flow runs the real CLI several times.
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
   },
 });
