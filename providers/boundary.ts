@@ -55,6 +55,7 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
 /** How many calls of the engine are being worked on. */
 let inFlight = 0;
 let engineGone = false;
+let isWatching = false;
 
 /**
  * Runs one call of the engine. What it throws has no stack trace, because the SDK prints one, and is a sentence
@@ -79,7 +80,8 @@ async function answering<T>(work: () => Promise<T>): Promise<T> {
  * new work, finish and record what is in flight, exit.
  */
 function watchEngine(): void {
-  if (process.stdin.listenerCount("end") > 0) return;
+  if (isWatching) return;
+  isWatching = true;
   process.stdin.on("end", () => {
     engineGone = true;
     exitIfDone();

@@ -66,14 +66,14 @@ async function addressOf(systems: Systems, owner: Owner, userId: string): Promis
   );
 }
 
-/** Ours that is out already, where an earlier run may have sent it. */
+/** Ours that is out already, where an earlier run may have sent it, or may not have come to revoke it. */
 async function observe(
   systems: Systems,
   inputs: InvitationInputs,
   before: LedgerInvitation | undefined,
   email: string,
 ): Promise<ClerkInvitation | undefined> {
-  if (before?.status !== "sending" && before?.status !== "unknown") return undefined;
+  if (before === undefined || before.status === "failed" || before.status === "revoked") return undefined;
   const invitations = await systems.clerk.invitationsTo(email);
   return invitations.find((invitation) => isOurs(invitation, inputs));
 }
@@ -108,10 +108,12 @@ export async function takeBackInvitation(
     throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
   }
   const invitationId = before.invitationId ?? (await observe(systems, inputs, before, inputs.email))?.id;
-  if (invitationId !== undefined) await clerk.revokeInvitation(invitationId);
   // Whoever has arrived has read it: telling such a user again, should the rollback be refused, would be a second mail.
-  if (await hasArrived(systems, userId)) return;
-  await recordInvitation(database, userId, { status: "revoked" });
+  const arrived = await hasArrived(systems, userId);
+  if (!arrived && before.status !== "revoking")
+    await recordInvitation(database, userId, { status: "revoking" });
+  if (invitationId !== undefined) await clerk.revokeInvitation(invitationId);
+  if (!arrived) await recordInvitation(database, userId, { status: "revoked" });
 }
 
 async function hasArrived(systems: Systems, userId: string): Promise<boolean> {

@@ -37,8 +37,8 @@ create table if not exists clerk_migration.invitations (
   invitation_id text,
   -- Which address it went to, without storing the address.
   email_fingerprint text,
-  -- sending: the request may have left. unknown: it left and nobody knows the outcome. failed: nothing was sent.
-  status text not null check (status in ('sending', 'sent', 'unknown', 'failed', 'revoked')),
+  -- sending, revoking: the request may have left. unknown: it left and nobody knows the outcome. failed: nothing was sent.
+  status text not null check (status in ('sending', 'sent', 'unknown', 'failed', 'revoking', 'revoked')),
   attempt integer not null default 1,
   failure_code text,
   failure_reason text,

@@ -68,7 +68,7 @@ const invitationSchema = z
     clerk_instance_id: z.string(),
     invitation_id: z.string().nullable(),
     email_fingerprint: z.string().nullable(),
-    status: z.enum(["sending", "sent", "unknown", "failed", "revoked"]),
+    status: z.enum(["sending", "sent", "unknown", "failed", "revoking", "revoked"]),
     attempt: z.number(),
     ...failureColumns,
   })
@@ -330,7 +330,7 @@ export async function claimInvitation(
 export type InvitationOutcome =
   | { readonly status: "sent"; readonly invitationId: string; readonly emailFingerprint: string }
   | { readonly status: "failed" | "unknown"; readonly failure: Failure }
-  | { readonly status: "revoked" };
+  | { readonly status: "revoking" | "revoked" };
 
 /** Records how it ended. Whatever has to be done again raises `attempt`, which the next run declares. */
 export async function recordInvitation(
@@ -346,7 +346,7 @@ export async function recordInvitation(
        invitation_id = coalesce($3, invitation_id),
        email_fingerprint = coalesce($4, email_fingerprint),
        sent_at = case $2 when 'sent' then coalesce(sent_at, now()) else sent_at end,
-       attempt = attempt + case $2 when 'sent' then 0 else 1 end,
+       attempt = attempt + case when $2 = 'sent' or ($2 = 'revoked' and status = 'revoking') then 0 else 1 end,
        failure_code = $5, failure_reason = $6, failure_remedy = $7, updated_at = now()
      where user_id = $1`,
     [

@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+
+import { parseDocument } from "yaml";
+import { z } from "zod";
+
+import { findPulumi, pulumiEnvironment } from "../commands/pulumi-cli/find";
+import { type ClerkOptions, type Exchange, type LocalClerk, startClerk } from "../sandbox/clerk/server";
+import { addEarlierUsers } from "../sandbox/earlier-users";
+import { createDatabase, dropDatabase } from "../sandbox/postgres";
+import { loadSample } from "../sandbox/sample-users";
+import { clerkSettings } from "../sandbox/sandbox";
+import { createWorkspace, sandboxEnvironment, sandboxStack } from "../sandbox/workspace";
+import { clerkContract } from "./clerk-contract";
+
+export interface Run {
+  readonly exitCode: number | null;
+  /** Standard output and standard error, as a person sees them. */
+  readonly output: string;
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+/** A stack of its own between a database and a local Clerk of its own, driven by the real CLI. */
+export interface Stack {
+  readonly databaseUrl: string;
+  readonly clerk: LocalClerk;
+  /** Holds state, Pulumi home and config. */
+  readonly directory: string;
+  readonly environment: Variables;
+  /** Runs Pulumi in the checkout, as CI would. A variable set to "" is as good as unset. */
+  pulumi(args: readonly string[], variables?: Variables): Promise<Run>;
+  /** What `pulumi cancel` does after a killed run: takes the lock away. */
+  cancel(): Promise<Run>;
+  up(variables?: Variables): Promise<Run>;
+  destroy(variables?: Variables): Promise<Run>;
+  configure(values: Variables): Promise<void>;
+  outputs(): Promise<Outputs>;
+  /** Also answers what Clerk's own reference has against any exchange of this stack. */
+  stop(): Promise<string[]>;
+}
+
+const outputsSchema = z.object({
+  counts: z.object({ total: z.number(), linked: z.number(), legacy: z.number(), withPassword: z.number() }),
+  summary: z.object({
+    processed: z.number(),
+    migrated: z.number(),
+    adopted: z.number(),
+    failed: z.number(),
+    blocked: z.number(),
+    excluded: z.number(),
+  }),
+  failed: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
+  blocked: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
+  invitations: z.object({
+    sent: z.number(),
+    failed: z.number(),
+    pending: z.number(),
+    failures: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
+  }),
+});
+
+export type Outputs = z.infer<typeof outputsSchema>;
+
+export interface StackOptions extends ClerkOptions {
+  /** Fills the empty database. @default the 44 sample users */
+  readonly load?: (databaseUrl: string) => Promise<void>;
+  /** Sees each Pulumi process as it starts. */
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+/** Clerk's development limit would make every flow wait; these tests are about something else. */
+const FAST = "100000";
+
+/** On the Postgres server that `adminUrl` leads to. */
+export async function openStack(adminUrl: string, options: StackOptions = {}): Promise<Stack> {
+  const { load = loadSample, onStart, onExchange, ...clerkOptions } = options;
+  const databaseUrl = await createDatabase(adminUrl);
+  await load(databaseUrl);
+  const exchanges: Exchange[] = [];
+  const clerk = await startClerk({
+    enforceLimits: false,
+    onExchange: (exchange) => {
+      exchanges.push(exchange);
+      onExchange?.(exchange);
+    },
+    ...clerkOptions,
+  });
+  addEarlierUsers(clerk.store);
+  const workspace = await createWorkspace();
+  const cli = await findPulumi();
+  const environment = sandboxEnvironment(process.env, {
+    ...workspace.environment,
+    ...clerkSettings(databaseUrl, clerk),
+    NO_COLOR: "1",
+    ...pulumiEnvironment(cli),
+  });
+
+  async function run(args: readonly string[], variables: Variables): Promise<Run> {
+    const child = spawn(cli.binary, [...args, "--non-interactive"], {
+      env: { ...environment, ...variables },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    onStart?.(child);
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+    }
+    await once(child, "close");
+    return { exitCode: child.exitCode, output };
+  }
+
+  const configured = ["--config-file", workspace.configFile];
+  const pulumi = (args: readonly string[], variables: Variables = {}) =>
+    run([...args, ...configured], variables);
+  const initialised = await run(["stack", "init", sandboxStack, "--cwd", workspace.directory], {
+    PULUMI_STACK: "",
+  });
+  if (initialised.exitCode !== 0) throw new Error(initialised.output);
+
+  const configure = async (values: Variables) => {
+    const document = parseDocument(await readFile(workspace.configFile, "utf8"));
+    for (const [key, value] of Object.entries(values))
+      document.setIn(["config", `clerk-migration:${key}`], value);
+    await writeFile(workspace.configFile, document.toString());
+  };
+  await configure({ clerkRequestsPer10s: FAST });
+
+  const changing = [
+    "--yes",
+    "--skip-preview",
+    "--suppress-progress",
+    "--continue-on-error",
+    "--parallel",
+    "30",
+  ];
+  return {
+    databaseUrl,
+    clerk,
+    directory: workspace.directory,
+    environment,
+    pulumi,
+    cancel: () => run(["cancel", "--yes"], {}),
+    up: (variables) => pulumi(["up", ...changing], variables),
+    destroy: (variables) => pulumi(["destroy", ...changing], variables),
+    configure,
+    async outputs() {
+      const { output } = await run(["stack", "output", "--json"], {});
+      return outputsSchema.parse(JSON.parse(output));
+    },
+    async stop() {
+      await Promise.all([clerk.stop(), workspace.remove()]);
+      await dropDatabase(adminUrl, databaseUrl);
+      const contract = await clerkContract();
+      return exchanges.flatMap((exchange) => contract?.check(exchange) ?? []);
+    },
+  };
+}
