@@ -1,7 +1,12 @@
+import { parseArgs } from "node:util";
+
+import { MigrationError } from "../providers/errors";
 import { openDatabase } from "../providers/postgres/database";
+import { isHeld, readLedger } from "../providers/postgres/ledger";
 import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
 import { command } from "./command";
+import { adviceFor, isAlive } from "./locked";
 import { runPulumi } from "./pulumi-cli/run";
 
 /** How many of the engine's operations run at once: enough for Clerk's production limit at 0.5 s a request. */
@@ -10,37 +15,158 @@ const PARALLEL = 50;
 /** A file or bucket back end rewrites the whole state twice for every user: beyond this it is written once, at the end. */
 const CHECKPOINTS_UP_TO = 300;
 
+const PROJECT = "clerk-migration";
+
 /** What each verb adds to plain Pulumi; `docs/commands.md` says the same in a sentence each. */
-const flags: Readonly<Record<string, readonly string[]>> = {
+const flags = {
   preview: [],
   up: ["--continue-on-error"],
   refresh: [],
   destroy: ["--continue-on-error"],
-};
+} as const;
+
+type Verb = keyof typeof flags;
 
 /** `npm run preview | up | refresh | destroy [-- <flags>]`: Pulumi with the flags and environment the docs recommend. */
 void command(async ([verb = "", ...args]) => {
   loadDotEnv();
-  const recommended = ["--parallel", PARALLEL.toString(), ...(flags[verb] ?? [])];
-  return runPulumi([verb, ...recommended, ...args], { environment: await withCheckpoints(process.env) });
+  if (!isVerb(verb)) throw new Error(`npm run has no ${verb}`);
+  return verb === "destroy" ? destroy(args) : run(verb, args);
 });
+
+function isVerb(word: string): word is Verb {
+  return word in flags;
+}
+
+async function run(
+  verb: Verb,
+  args: readonly string[],
+  forced: Record<string, string> = {},
+): Promise<number> {
+  const recommended = ["--parallel", PARALLEL.toString(), ...flags[verb]];
+  let errors = "";
+  const exitCode = await runPulumi([verb, ...recommended, ...args], {
+    environment: { ...(await withCheckpoints(process.env)), ...forced },
+    onErrors: (text) => (errors += text),
+  });
+  const advice = exitCode === 0 ? undefined : adviceFor(errors, isAlive);
+  if (advice !== undefined) process.stderr.write(`${advice}\n`);
+  return exitCode;
+}
+
+/**
+ * First lets the state know everybody whom the ledger holds (a run that was cut off may have left some out), then
+ * rolls back, then says how many are left. `--user <user_id>` rolls back one alone.
+ */
+async function destroy(args: readonly string[]): Promise<number> {
+  const { values, tokens } = parseArgs({
+    args: [...args],
+    options: {
+      user: { type: "string" },
+      stack: { type: "string", short: "s" },
+      "config-file": { type: "string" },
+    },
+    strict: false,
+    tokens: true,
+  });
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const stack = text(values.stack) ?? (await selectedStack());
+  const where = [
+    ...["--stack", stack],
+    ...(text(values["config-file"]) === undefined
+      ? []
+      : ["--config-file", text(values["config-file"]) ?? ""]),
+  ];
+  const isOurs = (index: number) =>
+    tokens.some(
+      (token) =>
+        token.kind === "option" &&
+        ["user", "stack", "config-file"].includes(token.name) &&
+        (token.index === index || (token.inlineValue === false && token.index + 1 === index)),
+    );
+  const rest = args.filter((_, index) => !isOurs(index));
+  const userId = text(values.user);
+  if (userId !== undefined) return destroyOne(userId, stack, where, rest);
+
+  process.stdout.write("Before the rollback: whom the ledger holds and the state does not know.\n");
+  await run("up", [...where, "--yes", "--skip-preview", "--suppress-outputs"], { MIGRATE_HELD_ONLY: "true" });
+  const exitCode = await run("destroy", [...where, ...rest]);
+  const left = await heldUsers(stack);
+  if (left.length === 0) return exitCode;
+  throw new MigrationError(
+    "rollback-incomplete",
+    `${left.length.toString()} users were not rolled back: ${left.slice(0, 10).join(", ")}${left.length > 10 ? ", …" : ""}.`,
+    "The reason for each stands above; mend it, or force it, and run the command again.",
+  );
+}
+
+async function destroyOne(
+  userId: string,
+  stack: string,
+  where: readonly string[],
+  rest: readonly string[],
+): Promise<number> {
+  const type = "pulumi-nodejs:dynamic/clerk:Migration$pulumi-nodejs:dynamic/clerk:User";
+  const urn = `urn:pulumi:${stack}::${PROJECT}::${type}::${userId}`;
+  const exitCode = await run("destroy", [...where, "--target", urn, "--target-dependents", ...rest]);
+  if (exitCode !== 0) return exitCode;
+  const today = new Date().toISOString().slice(0, 10);
+  process.stdout.write(
+    `The next up would take this user on again. To keep it from that, put into decisions.yaml:\n\n${userId}:\n  skip: rolled back on ${today}\n`,
+  );
+  return 0;
+}
+
+async function selectedStack(): Promise<string> {
+  let name = "";
+  const exitCode = await runPulumi(["stack", "--show-name", "--non-interactive"], {
+    onOutput: (text) => (name += text),
+  });
+  if (exitCode === 0 && name.trim() !== "") return name.trim();
+  throw new MigrationError(
+    "stack",
+    "No stack is selected.",
+    "Select one with `pulumi stack select`, or name it with --stack.",
+  );
+}
 
 /** Skipping them is safe here, because a create takes up what a lost run has made. Set the variable to decide yourself. */
 async function withCheckpoints(environment: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
   const isDecided = (environment.PULUMI_SKIP_CHECKPOINTS ?? "") !== "";
-  if (isDecided || (await usersInTable(environment.DATABASE_URL)) <= CHECKPOINTS_UP_TO) return environment;
+  if (isDecided || (await usersInTable()) <= CHECKPOINTS_UP_TO) return environment;
   return { ...environment, PULUMI_SKIP_CHECKPOINTS: "true" };
 }
 
 /** 0 where it cannot be found out: the program says what is wrong, in its own words. */
-async function usersInTable(databaseUrl: string | undefined): Promise<number> {
-  if (databaseUrl === undefined || !URL.canParse(databaseUrl)) return 0;
-  const database = openDatabase(databaseUrl, 1);
+async function usersInTable(): Promise<number> {
   try {
-    return (await countUsers(database)).total;
+    return await withDatabase(async (database) => (await countUsers(database)).total);
   } catch {
     return 0;
+  }
+}
+
+async function heldUsers(stack: string): Promise<string[]> {
+  const name = `${PROJECT}/${stack}`;
+  const { users } = await withDatabase((database) => readLedger(database, name));
+  return [...users.values()].filter((user) => user.stack === name && isHeld(user)).map((user) => user.userId);
+}
+
+async function withDatabase<T>(work: (database: ReturnType<typeof openDatabase>) => Promise<T>): Promise<T> {
+  const database = openDatabase(await databaseUrl(), 1);
+  try {
+    return await work(database);
   } finally {
     await database.end();
   }
+}
+
+async function databaseUrl(): Promise<string> {
+  const fromEnvironment = process.env.DATABASE_URL ?? "";
+  if (fromEnvironment !== "") return fromEnvironment;
+  let configured = "";
+  await runPulumi(["config", "get", "databaseUrl"], {
+    onOutput: (text) => (configured += text),
+  });
+  return configured.trim();
 }

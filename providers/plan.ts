@@ -7,6 +7,7 @@ import {
   profileFingerprint,
   profileOf,
 } from "./clerk-user/inputs";
+import type { Decisions } from "./decisions";
 import { MigrationError, otherInstance } from "./errors";
 import { isHeld, isMailHeld, type Ledger, type LedgerUser, type Passwords } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
@@ -20,6 +21,7 @@ export interface World {
   /** `<project>/<stack>`. */
   readonly stack: string;
   readonly clerkInstanceId: string;
+  readonly decisions: Decisions;
 }
 
 export type Verdict = "create" | "resume" | "update" | "adopt" | "unchanged" | "blocked" | "excluded";
@@ -42,7 +44,7 @@ export type Plan = readonly PlannedUser[];
 
 type PlanSettings = Pick<
   Settings,
-  "email" | "passwords" | "notify" | "clerkInviteRedirectUrl" | "reveal" | "allowRemovals"
+  "email" | "passwords" | "notify" | "clerkInviteRedirectUrl" | "reveal" | "allowRemovals" | "heldOnly"
 >;
 
 /** One verdict for every row, before anything is written. Throws where a run must not start at all. */
@@ -58,7 +60,7 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
     const held = entry !== undefined && isHeld(entry) && entry.stack === world.stack ? entry : undefined;
     const judged =
       held === undefined
-        ? judgeNew(world, row, profile, entry, isWanted, duplicates)
+        ? judgeNew(world, settings, row, profile, entry, isWanted, duplicates)
         : judgeHeld(row, profile, held);
     const isDeclared = judged.verdict !== "blocked" && judged.verdict !== "excluded";
     const declared = isDeclared ? declare(world, settings, row, profile, entry) : null;
@@ -104,6 +106,7 @@ function judgeHeld(row: UserRow, profile: Profile, held: LedgerUser): Judgement 
 
 function judgeNew(
   world: World,
+  settings: PlanSettings,
   row: UserRow,
   profile: Profile,
   entry: LedgerUser | undefined,
@@ -115,6 +118,9 @@ function judgeNew(
   }
   if (row.clerkUserId !== null) return judgement("excluded", "linked already, not by this stack");
   if (row.digest === null) return judgement("excluded", "has no password hash");
+  if (settings.heldOnly) return judgement("excluded", "this run takes on nobody new");
+  const skip = world.decisions.get(row.userId)?.skip;
+  if (skip !== undefined) return judgement("excluded", `skipped by a decision: ${skip}`);
   if (!isWanted(row)) return judgement("excluded", "another address than the one asked for");
   if (profile.email === "") {
     return judgement("blocked", "has no e-mail address", "Add one to the row.");
@@ -173,7 +179,7 @@ function withPasswordNote(
 function invite(world: World, settings: PlanSettings, user: ClerkUserInputs): InvitationInputs | null {
   const entry = world.ledger.invitations.get(user.userId);
   const isSent = entry !== undefined && isMailHeld(entry);
-  if (!isSent && settings.notify === "none") return null;
+  if (!isSent && (settings.notify === "none" || settings.heldOnly)) return null;
   return {
     userId: user.userId,
     label: user.label,

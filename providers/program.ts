@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { openClerk } from "./clerk/client";
 import { checkInstance } from "./clerk/preflight";
+import { readDecisions } from "./decisions";
 import { settled } from "./declare";
 import { Migration } from "./migration/resource";
 import { type StackOutputs, stackOutputs } from "./outputs";
@@ -28,6 +29,7 @@ export async function observe(settings: Settings, database: Database): Promise<W
     project: pulumi.getProject(),
     stack,
     clerkInstanceId: instance.id,
+    decisions: readDecisions(settings.decisions),
   }));
 }
 

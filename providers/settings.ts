@@ -10,6 +10,7 @@ const environmentNames: Readonly<Record<string, string>> = {
   clerkInviteRedirectUrl: "CLERK_INVITE_REDIRECT_URL",
   clerkApiUrl: "CLERK_API_URL",
   email: "MIGRATE_EMAIL",
+  heldOnly: "MIGRATE_HELD_ONLY",
   rollback: "ROLLBACK",
   rollbackSignedIn: "ROLLBACK_SIGNED_IN",
 };
@@ -17,8 +18,11 @@ const environmentNames: Readonly<Record<string, string>> = {
 /** These two never stand in stack config as plain text. */
 const secrets = ["databaseUrl", "clerkSecretKey"];
 
-/** `destroy` sees the config that the last `up` stored, so what decides a rollback comes from the environment alone. */
-const onlyEnvironment = ["rollback", "rollbackSignedIn"];
+/**
+ * Of one run, never of the stack. `destroy` sees the config that the last `up` stored, so what decides a rollback
+ * has to come from the environment.
+ */
+const onlyEnvironment = ["heldOnly", "rollback", "rollbackSignedIn"];
 
 const setIt = (variable: string, key: string, secret = "") =>
   `Set ${variable} in the environment or in .env, or run \`pulumi config set ${secret}${key} …\`.`;
@@ -105,6 +109,9 @@ const settingsShape = {
   notify: choice("notify", ["invitation", "none"]).default("invitation"),
   reveal: flag("reveal").default(false),
   allowRemovals: count("allowRemovals").default(0),
+  decisions: z.string().default("decisions.yaml"),
+  /** Takes on nobody new and tells nobody: what `npm run destroy` runs first. */
+  heldOnly: flag("MIGRATE_HELD_ONLY").default(false),
 };
 
 const connectionSchema = z.object(connectionShape).superRefine(refuseProductionByAccident);
