@@ -28,6 +28,7 @@ export interface Stack {
   readonly clerk: LocalClerk;
   /** Holds state, Pulumi home and config. */
   readonly directory: string;
+  readonly configFile: string;
   readonly environment: Variables;
   /** Runs Pulumi in the checkout, as CI would. A variable set to "" is as good as unset. */
   pulumi(args: readonly string[], variables?: Variables): Promise<Run>;
@@ -139,6 +140,7 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
     databaseUrl,
     clerk,
     directory: workspace.directory,
+    configFile: workspace.configFile,
     environment,
     pulumi,
     cancel: () => run(["cancel", "--yes"], {}),
