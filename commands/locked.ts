@@ -10,7 +10,7 @@ export function adviceFor(
   host = hostname(),
 ): string | undefined {
   if (errors.includes("failed to load checkpoint")) {
-    return "A run was killed while it wrote the stack's state. Put the back end's backup in its place (the file of the same name with .bak added, where there is one) and run again: users made since then are found by the ledger.";
+    return "A run was killed while it wrote the stack's state. In the back end's .pulumi/stacks folder, delete the file of the stack that ends in .attrs if it is empty; if the state itself (.json) is empty, put its backup (.json.bak) in its place. Then run again: users made since then are found by the ledger.";
   }
   const lock = /locked by \d+ lock\(s\)[\s\S]*created by [^@\s]*@(\S+) \(pid (\d+)\)/.exec(errors);
   if (lock === null) return undefined;

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { copyFile, stat } from "node:fs/promises";
+import { copyFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Fault, User } from "../../sandbox/clerk/server";
@@ -112,11 +112,17 @@ async function disturbed(stage: Stage, verb: Verb): Promise<void> {
   if (run.exitCode === null) await tidyUp(stage);
 }
 
-/** What people are told to do after a killed CLI: take its lock away, and restore state that was cut off in mid-write. */
+/**
+ * What people are told to do after a killed CLI: take its lock away, and mend what it was just writing. A file back end
+ * writes the state itself in one go, but not the small `.attrs` file beside it.
+ */
 async function tidyUp({ stack, story }: Stage): Promise<void> {
   const file = join(stack.directory, "state/.pulumi/stacks/clerk-migration/sandbox.json");
-  const [size, backup] = await Promise.all([sizeOf(file), sizeOf(`${file}.bak`)]);
-  if (size === 0 && backup !== undefined) {
+  if ((await sizeOf(`${file}.attrs`)) === 0) {
+    story.push("  the state's .attrs file was cut off in mid-write: deleted");
+    await rm(`${file}.attrs`);
+  }
+  if ((await sizeOf(file)) === 0 && (await sizeOf(`${file}.bak`)) !== undefined) {
     story.push("  the state was cut off in mid-write: restored from its backup");
     await copyFile(`${file}.bak`, file);
   }
