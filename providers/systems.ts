@@ -16,6 +16,8 @@ export interface Systems {
   writer(stack: string): Promise<Owner>;
   /** A sentence for the operator that is no error. */
   warn(sentence: string): void;
+  /** Frees connections and locks; a provider process does so by exiting. */
+  close(): Promise<void>;
 }
 
 export function openSystems(settings: ConnectionSettings, warn: (sentence: string) => void): Systems {
@@ -46,9 +48,10 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
     return taken;
   };
 
+  const database = openDatabase(settings.databaseUrl);
   return {
     settings,
-    database: openDatabase(settings.databaseUrl),
+    database,
     clerk,
     instance: askInstance,
     async writer(stack) {
@@ -56,6 +59,10 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
       return { stack, clerkInstanceId: id };
     },
     warn,
+    async close() {
+      await Promise.all(held.map((lock) => lock.release()));
+      if (!database.ended) await database.end();
+    },
   };
 }
 

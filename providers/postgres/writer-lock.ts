@@ -12,13 +12,18 @@ const RETRY_MS = 250;
 export interface WriterLock {
   /** Throws as soon as the connection that keeps the lock is gone: another process may be writing. */
   assertHeld(): void;
+  release(): Promise<void>;
 }
 
 /**
  * Makes this process the stack's only writer until it exits, by an advisory lock on a connection of its own.
  * Waits a while for another one, then stops and names it.
  */
-export async function holdWriterLock(databaseUrl: string, stack: string): Promise<WriterLock> {
+export async function holdWriterLock(
+  databaseUrl: string,
+  stack: string,
+  patience = PATIENCE_MS,
+): Promise<WriterLock> {
   const client = newClient(databaseUrl);
   let lost = false;
   client.on("error", () => (lost = true));
@@ -29,7 +34,7 @@ export async function holdWriterLock(databaseUrl: string, stack: string): Promis
   await client.query("begin");
   await client.query("set local idle_in_transaction_session_timeout = 0");
 
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + patience;
   while (!(await tryLock(client, stack))) {
     if (Date.now() > deadline) {
       const holder = await holderOf(client, stack);
@@ -50,6 +55,9 @@ export async function holdWriterLock(databaseUrl: string, stack: string): Promis
         "The connection to Postgres that keeps this process the only writer was lost, so no new request was sent.",
         "Run the command again; it continues where it stopped.",
       );
+    },
+    async release() {
+      if (!lost) await client.end();
     },
   };
 }
