@@ -204,14 +204,13 @@ const SHOWN = 5;
 /** Pulumi deletes what a program no longer declares: rows that are gone must never roll users back by accident. */
 function refuseRemovals(world: World, allowed: number): void {
   const present = new Set(world.rows.map((row) => row.userId));
-  const gone = [...world.ledger.users.values()]
-    .filter((user) => isHeld(user) && user.stack === world.stack && !present.has(user.userId))
-    .map((user) => user.userId);
+  const held = [...world.ledger.users.values()].filter((user) => isHeld(user) && user.stack === world.stack);
+  const gone = held.map((user) => user.userId).filter((userId) => !present.has(userId));
   if (gone.length <= allowed) return;
   const shown = gone.slice(0, SHOWN).join(", ") + (gone.length > SHOWN ? ", …" : "");
   throw new MigrationError(
     "removals",
-    `${gone.length.toString()} of the ${world.ledger.users.size.toString()} users that this stack holds are gone from the users table (${shown}), and going on would roll them back.`,
+    `${gone.length.toString()} of the ${held.length.toString()} users that this stack holds are gone from the users table (${shown}), and going on would roll them back.`,
     `Check that DATABASE_URL names the right database. If they were deleted on purpose, run \`pulumi config set allowRemovals ${gone.length.toString()}\`.`,
   );
 }

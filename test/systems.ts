@@ -1,106 +1,144 @@
+import type { InvitationInputs } from "../providers/clerk-invitation/inputs";
+import type { ClerkUserInputs } from "../providers/clerk-user/inputs";
+import type { MigrationInputs } from "../providers/migration/inputs";
+import { ensureMigration } from "../providers/migration/lifecycle";
 import { makePlan, type Plan, type World } from "../providers/plan";
-import { ensureLedger, readLedger } from "../providers/postgres/ledger";
+import { openDatabase, readOnly } from "../providers/postgres/database";
+import { readLedger } from "../providers/postgres/ledger";
 import { readUsers } from "../providers/postgres/legacy-users";
-import { parseSettings, type Settings } from "../providers/settings";
+import { type ConnectionSettings, parseSettings } from "../providers/settings";
 import { openSystems, type Systems } from "../providers/systems";
-import { type ClerkOptions, type Exchange, type LocalClerk, startClerk } from "../sandbox/clerk/server";
+import type { User } from "../sandbox/clerk/records";
+import { type ClerkOptions, type LocalClerk, startClerk } from "../sandbox/clerk/server";
 import { addEarlierUsers } from "../sandbox/earlier-users";
 import { connected } from "../sandbox/postgres";
 import { loadSample, type SampleUser, sampleUsers } from "../sandbox/sample-users";
-import { clerkContract } from "./clerk-contract";
-import { testDatabase } from "./database";
+import { clerkSettings } from "../sandbox/sandbox";
+import { type TestDatabase, testDatabase } from "./database";
 
-export const project = "clerk-migration";
-export const stackName = `${project}/test`;
+export const PROJECT = "clerk-migration";
+export const STACK = `${PROJECT}/test`;
 
-/** Both systems with the sample in them and a ledger made, as a provider process sees them. */
-export interface TestSystems {
-  readonly systems: Systems;
-  readonly clerk: LocalClerk;
-  readonly databaseUrl: string;
-  readonly warnings: string[];
-  /** The same as another provider process would open them. */
-  reopen(settings?: Readonly<Record<string, string>>): Systems;
-  query<T extends Record<string, unknown>>(sql: string, values?: unknown[]): Promise<T[]>;
-  plan(settings?: Partial<Settings>): Promise<Plan>;
-  /** Also answers what Clerk's reference has against any exchange. */
-  stop(): Promise<string[]>;
+/** The sample's legacy users, in the order of the sample. */
+export const legacyUsers = sampleUsers.filter((user) => user.clerkUserId === null);
+const [sarah, marcus] = legacyUsers;
+if (sarah === undefined || marcus === undefined) throw new Error("The sample has no legacy users.");
+
+/** Two of them, for tests about one person. */
+export const SARAH: SampleUser = sarah;
+export const MARCUS: SampleUser = marcus;
+
+export interface Row extends Record<string, unknown> {
+  readonly user_id: string;
 }
 
-export async function openTestSystems(options: ClerkOptions = {}): Promise<TestSystems> {
+/** What a provider process works with, between a database and a local Clerk of its own. */
+export interface TestSystems {
+  readonly database: TestDatabase;
+  readonly clerk: LocalClerk;
+  /** Of the process that runs now. */
+  readonly systems: Systems;
+  readonly warnings: readonly string[];
+  readonly migration: MigrationInputs;
+  /** Ends the process, as a kill would, and starts another one. */
+  restart(changes?: Partial<ConnectionSettings>): Promise<Systems>;
+  plan(changes?: Readonly<Record<string, string>>): Promise<Plan>;
+  world(): Promise<World>;
+  /** What the program would declare of this user now. */
+  declared(userId: string, changes?: Readonly<Record<string, string>>): Promise<ClerkUserInputs>;
+  invitation(userId: string): Promise<InvitationInputs>;
+  query<T extends object>(text: string, values?: readonly unknown[]): Promise<T[]>;
+  /** The one Clerk user who carries this legacy id. */
+  live(userId: string): User | undefined;
+  link(userId: string): Promise<string | null | undefined>;
+  /** Requests that wrote, in order. */
+  written(): string[];
+  close(): Promise<void>;
+}
+
+export interface TestOptions extends ClerkOptions {
+  /** Fills the empty database. @default the 44 sample users */
+  readonly load?: (databaseUrl: string) => Promise<void>;
+}
+
+/** The sample, a local Clerk with those it knew before, and the systems of a first `up` that has made the ledger. */
+export async function openTestSystems({ load = loadSample, ...options }: TestOptions = {}): Promise<TestSystems> {
   const database = await testDatabase();
-  await loadSample(database.url);
-  const exchanges: Exchange[] = [];
-  const clerk = await startClerk({
-    enforceLimits: false,
-    onExchange: (exchange) => exchanges.push(exchange),
-    ...options,
-  });
+  await load(database.url);
+  const clerk = await startClerk({ enforceLimits: false, ...options });
   addEarlierUsers(clerk.store);
   const warnings: string[] = [];
-  const opened: Systems[] = [];
+  // Clerk's development limit would make every test wait; these are about something else.
+  const own = { notify: "invitation", clerkRequestsPer10s: "100000", allowProduction: "true" };
+  const settingsWith = (changes: Readonly<Record<string, string>> = {}) =>
+    parseSettings(clerkSettings(database.url, clerk), {
+      values: { ...own, ...changes },
+      isSecret: () => true,
+    });
+  const open = (changes: Partial<ConnectionSettings> = {}) =>
+    openSystems({ ...settingsWith(), ...changes }, (sentence) => warnings.push(sentence));
+  const reader = openDatabase(database.url, 2);
+  const migration = { project: PROJECT, stack: STACK, clerkInstanceId: clerk.instanceId };
+  let systems = open();
+  await ensureMigration(systems, migration);
 
-  const settingsOf = (values: Readonly<Record<string, string>> = {}): Settings =>
-    parseSettings(
-      {
-        DATABASE_URL: database.url,
-        CLERK_SECRET_KEY: clerk.secretKey,
-        CLERK_API_URL: clerk.url,
-        CLERK_ISSUER_URL: clerk.issuer,
-        ROLLBACK: values.ROLLBACK,
-        ROLLBACK_SIGNED_IN: values.ROLLBACK_SIGNED_IN,
-      },
-      { values: { clerkRequestsPer10s: "100000", allowProduction: "true" }, isSecret: () => true },
-    );
-  const reopen = (values?: Readonly<Record<string, string>>) => {
-    const systems = openSystems(settingsOf(values), (sentence) => warnings.push(sentence));
-    opened.push(systems);
-    return systems;
-  };
-  const systems = reopen();
-  await ensureLedger(systems.database);
+  const query = async <T extends object>(text: string, values: readonly unknown[] = []): Promise<T[]> =>
+    (await reader.query<T>(text, [...values])).rows;
+  const world = (): Promise<World> =>
+    readOnly(reader, async (connection) => ({
+      ...migration,
+      rows: await readUsers(connection),
+      ledger: await readLedger(connection, STACK),
+      decisions: new Map(),
+    }));
+  const plan = async (changes?: Readonly<Record<string, string>>) =>
+    makePlan(await world(), settingsWith(changes));
+  const planned = async (userId: string, changes?: Readonly<Record<string, string>>) =>
+    (await plan(changes)).find((user) => user.userId === userId);
 
   return {
-    systems,
+    database,
     clerk,
-    databaseUrl: database.url,
-    warnings,
-    reopen,
-    query: <T extends Record<string, unknown>>(sql: string, values?: unknown[]) =>
-      connected(database.url, async (client) => (await client.query<T>(sql, values)).rows),
-    async plan(settings) {
-      const world: World = {
-        rows: await readUsers(systems.database),
-        ledger: await readLedger(systems.database, stackName),
-        project,
-        stack: stackName,
-        clerkInstanceId: clerk.instanceId,
-        decisions: new Map(),
-      };
-      return makePlan(world, { ...settingsOf(), ...settings });
+    get systems() {
+      return systems;
     },
-    async stop() {
-      await Promise.all(opened.map(async (one) => one.close()));
-      await clerk.stop();
+    warnings,
+    migration,
+    async restart(changes) {
+      await systems.database.end();
+      await connected(database.url, (client) =>
+        client.query(
+          "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())",
+        ),
+      );
+      systems = open(changes);
+      return systems;
+    },
+    plan,
+    world,
+    async declared(userId, changes) {
+      const declared = (await planned(userId, changes))?.declared;
+      if (declared == null) throw new Error(`The plan leaves ${userId} out.`);
+      return declared;
+    },
+    async invitation(userId) {
+      const invitation = (await planned(userId))?.invitation;
+      if (invitation == null) throw new Error(`The plan has no invitation for ${userId}.`);
+      return invitation;
+    },
+    query,
+    live: (userId) => clerk.store.userByExternalId(userId),
+    async link(userId) {
+      const rows = await query<{ link: string | null }>(
+        "select clerk_user_id as link from users where user_id = $1",
+        [userId],
+      );
+      return rows[0]?.link;
+    },
+    written: () => clerk.store.requests.filter((request) => request.wrote).map((request) => request.kind),
+    async close() {
+      await Promise.all([clerk.stop(), systems.database.end(), reader.end()]);
       await database.drop();
-      const contract = await clerkContract();
-      return exchanges.flatMap((exchange) => contract?.check(exchange) ?? []);
     },
   };
-}
-
-/** The legacy users of the sample, and what is declared of each. */
-export const legacyUsers: readonly SampleUser[] = sampleUsers.filter((user) => user.clerkUserId === null);
-
-export function legacyUser(index = 0): SampleUser {
-  const user = legacyUsers[index];
-  if (user === undefined) throw new Error("the sample has fewer legacy users");
-  return user;
-}
-
-export async function declared(test: TestSystems, userId: string, settings?: Partial<Settings>) {
-  const planned = (await test.plan(settings)).find((user) => user.userId === userId);
-  if (planned?.declared == null)
-    throw new Error(`user ${userId} is not declared: ${planned?.reason ?? "no row"}`);
-  return planned.declared;
 }

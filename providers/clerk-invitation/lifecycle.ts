@@ -93,7 +93,7 @@ export async function revokeInvitation(systems: Systems, outputs: InvitationOutp
   await takeBackInvitation(systems, owner, outputs);
 }
 
-/** The same for the sweep of the `migration` resource, which knows the ledger only. */
+/** The same for the sweep of the `migration` resource, which knows the ledger only: the address is in the row. */
 export async function takeBackInvitation(
   systems: Systems,
   owner: Owner,
@@ -107,7 +107,8 @@ export async function takeBackInvitation(
   if (before.clerkInstanceId !== owner.clerkInstanceId) {
     throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
   }
-  const invitationId = before.invitationId ?? (await observe(systems, inputs, before, inputs.email))?.id;
+  const email = inputs.email || normalEmail((await readRow(database, userId))?.email ?? "");
+  const invitationId = before.invitationId ?? (await observe(systems, inputs, before, email))?.id;
   // Whoever has arrived has read it: telling such a user again, should the rollback be refused, would be a second mail.
   const arrived = await hasArrived(systems, userId);
   if (!arrived && before.status !== "revoking")

@@ -18,6 +18,12 @@ export function rowGone(userId: string): Refusal {
   );
 }
 
+/** No refusal: something of ours may exist in Clerk. */
+export function heldRowGone(userId: string): MigrationError {
+  const { code, reason, remedy } = rowGone(userId);
+  return new MigrationError(code, reason, remedy);
+}
+
 export function noLongerLegacy(userId: string): Refusal {
   return new Refusal(
     "no-digest",

@@ -6,6 +6,7 @@ import { MigrationError, Refusal } from "../errors";
 import { explainDatabaseError } from "../postgres/database";
 import {
   claimUser,
+  isHeld,
   type LedgerUser,
   linkUser,
   type Owner,
@@ -21,6 +22,7 @@ import {
   emailTaken,
   externalIdTaken,
   gone,
+  heldRowGone,
   linkedElsewhere,
   noLongerLegacy,
   notOurs,
@@ -35,7 +37,7 @@ import {
   profileFingerprint,
   profileWithDigest,
 } from "./inputs";
-import { needsRollback, rollbackChoice } from "./rollback";
+import { hasNewPassword, needsRollback, rollbackChoice } from "./rollback";
 
 /** How often a create is tried whose outcome stays unknown, with a look-up and a pause before each repetition. */
 const CREATE_TRIES = 4;
@@ -50,7 +52,8 @@ export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Pro
   try {
     return await ensure(systems, owner, inputs);
   } catch (thrown) {
-    const error = explainDatabaseError(thrown);
+    const explained = explainDatabaseError(thrown);
+    const error = explained instanceof ClerkError ? explained.about(inputs.userId) : explained;
     if (error instanceof MigrationError) {
       // What went wrong matters more than that it could not be written down.
       await recordFailure(systems.database, owner, inputs.userId, error).catch(() => undefined);
@@ -65,7 +68,11 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   const mark: Mark = { project: inputs.project, stack: inputs.stack };
 
   const row = await readRow(database, userId);
-  if (row === undefined) throw rowGone(userId);
+  if (row === undefined) {
+    // What a cut-off run may have left in Clerk must stay in the ledger: that is how a rollback finds it.
+    const held = await readUser(database, userId);
+    throw held !== undefined && isHeld(held) ? heldRowGone(userId) : rowGone(userId);
+  }
   const profile = profileWithDigest(row);
 
   // Write-ahead: from here on, whatever happens, the ledger knows that a Clerk user may exist.
@@ -74,7 +81,7 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   const ensured =
     observed === undefined
       ? await createUser(systems, inputs, row, profile, mark)
-      : { user: observed, passwords: before?.passwords ?? inputs.passwords };
+      : { user: observed, passwords: before?.passwords ?? passwordsOf(observed) };
   const live = await sync(systems, ensured.user, row, profile, ensured.passwords, before);
 
   const origin = before?.origin ?? "created";
@@ -87,12 +94,14 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
     passwords: ensured.passwords,
     digestFingerprint,
     profileFingerprint: profileFingerprint(userId, profile),
-    clerkPasswordAt: live.passwordLastUpdatedAt,
+    clerkPasswordAt: hasNewPassword(ensured.user, before)
+      ? (before?.clerkPasswordAt ?? null)
+      : live.passwordLastUpdatedAt,
     attempt: inputs.attempt,
   });
   if (!linked) throw await takeBack(systems, userId, live, before);
 
-  const condition = conditionOf({ ...row, clerkUserId: live.id }, live, mark);
+  const condition = conditionOf(userId, { ...row, clerkUserId: live.id }, live, mark);
   const { email, firstName, lastName, createdAt } = profile;
   return {
     ...inputs,
@@ -184,7 +193,7 @@ async function createUser(
 
       const found = await clerk.userByExternalId(userId);
       if (found !== undefined && isOurs(found, userId, mark)) {
-        return { user: found, passwords: found.passwordEnabled ? "carry" : "reset" };
+        return { user: found, passwords: passwordsOf(found) };
       }
       if (found !== undefined) throw externalIdTaken(userId, found.id);
       const other = isTaken(failure) ? await clerk.userByEmail(profile.email) : undefined;
@@ -196,9 +205,14 @@ async function createUser(
   }
 }
 
+/** How a user of ours was created whose outcome nobody wrote down. */
+function passwordsOf(live: ClerkUser): Passwords {
+  return live.passwordEnabled ? "carry" : "reset";
+}
+
 /**
- * Applies what differs, as long as the legacy row is the source of truth: until the first sign-in with Clerk.
- * After that nothing of the user's is overwritten.
+ * Applies what differs, as long as the legacy row is the source of truth: until the first sign-in with Clerk, or
+ * the first password set there. After that nothing of the user's is overwritten.
  */
 async function sync(
   systems: Systems,
@@ -208,7 +222,8 @@ async function sync(
   passwords: Passwords,
   before: LedgerUser | undefined,
 ): Promise<ClerkUser> {
-  if (before === undefined || before.origin === "adopted" || live.lastSignInAt !== null) return live;
+  if (before === undefined || before.origin === "adopted") return live;
+  if (live.lastSignInAt !== null || hasNewPassword(live, before)) return live;
   const { clerk } = systems;
   let synced = live;
 
@@ -299,13 +314,14 @@ export async function rollBackUser(
 }
 
 export function conditionOf(
+  userId: string,
   row: { clerkUserId: string | null; email: string | null } | undefined,
   live: ClerkUser | undefined,
   mark: Mark,
 ): Condition {
   if (row === undefined) return "row-gone";
   if (live === undefined) return "gone";
-  if (live.mark?.project !== mark.project || live.mark.stack !== mark.stack) return "not-ours";
+  if (!isOurs(live, userId, mark)) return "not-ours";
   if (row.clerkUserId === null) return "unlinked";
   if (row.clerkUserId !== live.id) return "relinked";
   if (live.banned) return "banned";

@@ -10,6 +10,13 @@ export function needsRollback(held: LedgerUser, owner: Owner): boolean {
   throw otherInstance(`User ${held.userId}`, held.clerkInstanceId, owner.clerkInstanceId);
 }
 
+/** Whether the user has set a password of his own: one that is newer than our last write, or the first one. */
+export function hasNewPassword(live: ClerkUser, held: LedgerUser | undefined): boolean {
+  if (held?.status === "linked" && held.passwords === "reset") return live.passwordEnabled;
+  const ours = held?.clerkPasswordAt ?? null;
+  return ours !== null && (live.passwordLastUpdatedAt ?? 0) > ours;
+}
+
 /**
  * What the rollback may do with a live user of ours: delete it, unlink it (keep it, take our mark away), or
  * nothing, with the reason. Whoever has signed in, or set a new password, has made the account his own.
@@ -20,9 +27,7 @@ export function rollbackChoice(
   live: ClerkUser,
   held: LedgerUser | undefined,
 ): "delete" | "unlink" | MigrationError {
-  const passwordAt = held?.clerkPasswordAt ?? null;
-  const changedPassword = passwordAt !== null && (live.passwordLastUpdatedAt ?? 0) > passwordAt;
-  if (live.lastSignInAt === null && !changedPassword) return settings.rollback;
+  if (live.lastSignInAt === null && !hasNewPassword(live, held)) return settings.rollback;
   if (settings.rollbackSignedIn !== "refuse") {
     return settings.rollback === "unlink" ? "unlink" : settings.rollbackSignedIn;
   }

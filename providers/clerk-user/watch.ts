@@ -36,7 +36,7 @@ export async function readUserState(systems: Systems, outputs: ClerkUserOutputs)
   const { row, live } = await observation(systems, outputs);
   return {
     ...outputs,
-    condition: conditionOf(row, live, mark),
+    condition: conditionOf(outputs.userId, row, live, mark),
     lastSignInAt: live === undefined ? outputs.lastSignInAt : signInTime(live),
   };
 }

@@ -4,6 +4,9 @@ import { setTimeout as wait } from "node:timers/promises";
 const SHARE = 0.95;
 const WINDOW_MS = 10_000;
 
+/** Timers are late by a millisecond or so each; more than this was a stall. */
+const CATCH_UP_MS = 20;
+
 export interface Limiter {
   /** Resolves when a request to this endpoint may leave. Rejects with the seconds left if that is too long to wait. */
   turn(endpoint: string): Promise<void>;
@@ -24,7 +27,18 @@ export class PausedTooLong extends Error {
 export function createLimiter(requestsPer10s: number, longestPause: number): Limiter {
   const interval = WINDOW_MS / (requestsPer10s * SHARE);
   const pausedUntil = new Map<string, number>();
-  let next = 0;
+  let due = -Infinity;
+  let queue = Promise.resolve();
+
+  /** The next place in the flow. After a stall at most CATCH_UP_MS of it are made up for: no burst then either. */
+  function slot(): Promise<void> {
+    queue = queue.then(async () => {
+      due = Math.max(due + interval, performance.now() - CATCH_UP_MS);
+      const ahead = due - performance.now();
+      if (ahead > 0) await wait(ahead);
+    });
+    return queue;
+  }
 
   return {
     async turn(endpoint) {
@@ -35,9 +49,7 @@ export function createLimiter(requestsPer10s: number, longestPause: number): Lim
           await wait(paused);
           continue;
         }
-        const slot = Math.max(performance.now(), next);
-        next = slot + interval;
-        await wait(slot - performance.now());
+        await slot();
         // A pause may have begun while this request waited for its slot.
         if ((pausedUntil.get(endpoint) ?? 0) <= performance.now()) return;
       }

@@ -31,7 +31,10 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
   const ledger = await readLedger(database, inputs.stack);
   const failures: MigrationError[] = [];
 
-  const invitations = [...ledger.invitations.values()].filter(isMailHeld);
+  // One whose revocation was cut off is no longer held, and may still be open.
+  const invitations = [...ledger.invitations.values()].filter(
+    (invitation) => isMailHeld(invitation) || invitation.status === "revoking",
+  );
   const users = [...ledger.users.values()].filter((user) => isHeld(user) && user.stack === inputs.stack);
   const work = [
     ...invitations.map(

@@ -147,8 +147,9 @@ export async function readUser(connection: Connection, userId: string): Promise<
 
 /**
  * Write-ahead: commits `creating` before a request to Clerk may leave, and answers what the row said before
- * (undefined where there was none). A linked row stays as it is. Refuses a row that another stack or another
- * Clerk instance holds.
+ * (undefined where there was none). A linked row stays as it is, and a held one keeps the fingerprint of the digest
+ * that Clerk may have, so that a changed one is sent however often a run is cut off. Refuses a row that another
+ * stack or another Clerk instance holds.
  */
 export async function claimUser(
   database: Database,
@@ -166,8 +167,8 @@ export async function claimUser(
        status = case ledger.status when 'linked' then 'linked' else 'creating' end,
        clerk_user_id = case when ledger.status in ('linked', 'unlinking') then ledger.clerk_user_id end,
        origin = case when ledger.status in ('linked', 'unlinking') then ledger.origin end,
-       digest_fingerprint =
-         case ledger.status when 'linked' then ledger.digest_fingerprint else excluded.digest_fingerprint end,
+       digest_fingerprint = case when ledger.status in ('rolled_back', 'refused')
+         then excluded.digest_fingerprint else ledger.digest_fingerprint end,
        updated_at = now()
      where ledger.status in ('rolled_back', 'refused')
        or (ledger.stack = excluded.stack and ledger.clerk_instance_id = excluded.clerk_instance_id)`,
@@ -309,19 +310,25 @@ export async function readInvitation(
   return z.array(invitationSchema).parse(rows)[0];
 }
 
-/** Write-ahead: commits `sending` before the mail is asked for. Answers what the row said before. */
+/**
+ * Write-ahead: commits `sending` before the mail is asked for, without the id of any earlier one. Answers what the
+ * row said before, unless it was of another stack or Clerk instance: that mail told of another account.
+ */
 export async function claimInvitation(
   database: Database,
   owner: Owner,
   userId: string,
 ): Promise<LedgerInvitation | undefined> {
-  const before = await readInvitation(database, userId);
-  if (before !== undefined && before.stack === owner.stack && before.status === "sent") return before;
+  const found = await readInvitation(database, userId);
+  const isOwn = found?.stack === owner.stack && found.clerkInstanceId === owner.clerkInstanceId;
+  const before = isOwn ? found : undefined;
+  if (before?.status === "sent") return before;
   await database.query(
     `insert into clerk_migration.invitations as ledger (user_id, stack, clerk_instance_id, status)
      values ($1, $2, $3, 'sending')
      on conflict (user_id) do update set
-       stack = excluded.stack, clerk_instance_id = excluded.clerk_instance_id, status = 'sending', updated_at = now()`,
+       stack = excluded.stack, clerk_instance_id = excluded.clerk_instance_id, status = 'sending',
+       invitation_id = null, updated_at = now()`,
     [userId, owner.stack, owner.clerkInstanceId],
   );
   return before;

@@ -71,7 +71,7 @@ export type RowWithDigest = Omit<UserRow, "digest"> & { readonly passwordDigest:
 /** A timestamp without a zone is UTC, never the machine's zone. */
 function utcTimestamp(text: string | null): string | null {
   if (text === null) return null;
-  const zoned = /(Z|[+-]\d\d(:?\d\d)?)$/.test(text.slice(10)) ? text : `${text.padEnd(11, "T00:00:00")}Z`;
+  const zoned = /(Z|[+-]\d\d(:?\d\d)?)$/.test(text.slice(10)) ? text : `${text.padEnd(19, "T00:00:00")}Z`;
   const time = new Date(zoned);
   return Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
