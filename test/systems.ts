@@ -62,7 +62,10 @@ export interface TestOptions extends ClerkOptions {
 }
 
 /** The sample, a local Clerk with those it knew before, and the systems of a first `up` that has made the ledger. */
-export async function openTestSystems({ load = loadSample, ...options }: TestOptions = {}): Promise<TestSystems> {
+export async function openTestSystems({
+  load = loadSample,
+  ...options
+}: TestOptions = {}): Promise<TestSystems> {
   const database = await testDatabase();
   await load(database.url);
   const clerk = await startClerk({ enforceLimits: false, ...options });

@@ -1,591 +1,339 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { isOurs } from "../../../providers/clerk/user";
-import { differs } from "../../../providers/clerk-user/inputs";
-import { ensureUser } from "../../../providers/clerk-user/lifecycle";
-import { readUser } from "../../../providers/postgres/ledger";
-import type { User } from "../../../sandbox/clerk/server";
+import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { messageOf } from "../../../providers/errors";
+import { claimUser, readUser } from "../../../providers/postgres/ledger";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
-import { legacyUsers, MARCUS, openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../../systems";
+import { declared, legacyUser, openTestSystems, stackName, type TestSystems } from "../../both-systems";
 
-const { userId } = SARAH;
-const MARK = { clerk_migration: { project: PROJECT, stack: STACK } };
-const NEW_PASSWORD_DIGEST = legacyUsers.at(-1)?.passwordDigest ?? "";
+const user = legacyUser();
+let it: TestSystems;
 
-let on: TestSystems;
 beforeEach(async () => {
-  on = await openTestSystems();
+  it = await openTestSystems();
 });
-afterEach(() => on.close());
+afterEach(async () => {
+  expect(await it.stop()).toEqual([]);
+});
 
-const ensure = async (id = userId) => ensureUser(on.systems, await on.declared(id));
-const ledger = (id = userId) => readUser(on.systems.database, id);
-const signedIn = (password: string) => signIn(on.clerk.issuer, { identifier: SARAH.email, password });
+const link = async () =>
+  (
+    await it.query<{ clerk_user_id: string | null }>("select clerk_user_id from users where user_id = $1", [
+      user.userId,
+    ])
+  )[0]?.clerk_user_id;
+const status = async () => (await readUser(it.systems.database, user.userId))?.status;
+const inClerk = () =>
+  [...it.clerk.store.users.values()].filter(({ externalId }) => externalId === user.userId);
+const writes = () => it.clerk.store.requests.filter(({ wrote }) => wrote).length;
+const owner = () => ({ stack: stackName, clerkInstanceId: it.clerk.instanceId });
+const oldPassword = () => signIn(it.clerk.issuer, { identifier: user.email, password: user.password });
 
-/** What a repetition must not do: write anything, anywhere. */
-async function expectNothingMoreToDo(id = userId): Promise<void> {
-  const [rows, writes, before] = [await snapshotDatabase(on.database.url), on.written(), await ledger(id)];
-  await ensureUser(on.systems, await on.declared(id));
-  expect(on.written()).toEqual(writes);
-  expect(describeDifference(rows, await snapshotDatabase(on.database.url))).toEqual([]);
-  expect(await ledger(id)).toEqual(before);
-}
+describe("create", () => {
+  test("makes one Clerk user with the old password, links the row, and does nothing the second time", async () => {
+    const before = await snapshotDatabase(it.databaseUrl);
+    const inputs = await declared(it, user.userId);
 
-/** The Clerk user with this external id, and with this address: one and the same. */
-function onlyUser(): User {
-  const users = [...on.clerk.store.users.values()].filter(
-    (user) => user.externalId === userId || user.emailAddresses.some((one) => one.emailAddress === SARAH.email),
-  );
-  expect(users).toHaveLength(1);
-  const [user] = users;
-  if (user === undefined) throw new Error("nobody");
-  return user;
-}
+    const outputs = await ensureUser(it.systems, inputs);
 
-/** Somebody whom Clerk knows and this stack did not make. */
-function stranger(changes: Partial<User>): User {
-  const [template] = on.clerk.store.users.values();
-  if (template === undefined) throw new Error("The local Clerk has no users.");
-  const address = { ...template.emailAddresses[0], id: "idn_stranger", emailAddress: "stranger@example.com" };
-  return on.clerk.store.putUser({
-    ...template,
-    id: "user_stranger",
-    emailAddresses: [{ status: "verified", strategy: "admin", createdAt: 0, updatedAt: 0, ...address }],
-    primaryEmailAddressId: "idn_stranger",
-    ...changes,
-  });
-}
-
-function withAddress(emailAddress: string): Partial<User> {
-  const address = { id: "idn_x", emailAddress, status: "verified", strategy: "admin" } as const;
-  return { emailAddresses: [{ ...address, createdAt: 0, updatedAt: 0 }], primaryEmailAddressId: "idn_x" };
-}
-
-const change = (set: string, ...values: unknown[]) =>
-  on.query(`update users set ${set} where user_id = '${userId}'`, values);
-
-describe("a new user", () => {
-  test("is created in Clerk with everything the row says, linked, and recorded", async () => {
-    const outputs = await ensure();
-
-    const live = onlyUser();
-    expect(live).toMatchObject({
-      externalId: userId,
-      firstName: "Sarah",
-      lastName: "Chen",
-      password: { digest: SARAH.passwordDigest, hasher: "bcrypt" },
-      createdAt: Date.parse(SARAH.createdAt),
-      privateMetadata: MARK,
-      publicMetadata: {},
-    });
-    expect(live.emailAddresses).toMatchObject([{ emailAddress: SARAH.email, status: "verified" }]);
-    expect(await on.link(userId)).toBe(live.id);
-    expect(await ledger()).toMatchObject({
-      status: "linked",
-      clerkUserId: live.id,
-      clerkInstanceId: on.clerk.instanceId,
-      origin: "created",
-      passwords: "carry",
-      attempt: 1,
-      failure: null,
-    });
-    expect(outputs).toMatchObject({ clerkUserId: live.id, condition: "ok", seen: "ok", lastSignInAt: "" });
-    expect(on.written()).toEqual(["POST /users"]);
-  });
-
-  test("is done with: nothing more is written, and the next plan sees no difference", async () => {
-    const outputs = await ensure();
-    expect(differs(outputs, await on.declared(userId))).toBe(false);
-    await expectNothingMoreToDo();
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("unchanged");
-  });
-
-  test("signs in to Clerk with the old password, and with no other", async () => {
-    await ensure();
-    expect(await signedIn(SARAH.password)).toMatchObject({ status: "complete", userId: onlyUser().id });
-    expect(await signedIn("another password")).toMatchObject({ status: "refused" });
-  });
-
-  test("without a name, or with one word, gets just that", async () => {
-    for (const email of ["noor@example.org", "tom@example.com"]) {
-      const { userId: id = "" } = legacyUsers.find((user) => user.email === email) ?? {};
-      await ensure(id);
-      expect(on.live(id)).toMatchObject({ firstName: email.startsWith("tom") ? "Tom" : null, lastName: null });
-      await expectNothingMoreToDo(id);
-    }
-  });
-
-  test("has no password in Clerk where the setting says reset", async () => {
-    const inputs = await on.declared(userId, { passwords: "reset" });
-    const outputs = await ensureUser(on.systems, inputs);
-
-    expect(onlyUser().password).toBeNull();
-    expect(outputs.passwords).toBe("reset");
-    expect(await signedIn(SARAH.password)).not.toMatchObject({ status: "complete" });
-    await expectNothingMoreToDo();
-  });
-
-  test("whose digest Clerk refuses is created without a password, with a warning", async () => {
-    const body = { errors: [{ code: "form_password_digest_invalid_code", message: "is invalid" }] };
-    on.clerk.faults.add({ on: "POST /users", effect: { type: "answer", status: 422, body } });
-
-    const outputs = await ensure();
-
-    expect(onlyUser().password).toBeNull();
-    expect(outputs.passwords).toBe("reset");
-    expect(await ledger()).toMatchObject({ status: "linked", passwords: "reset" });
-    expect(on.warnings).toEqual([
-      `User ${userId}: Clerk does not take this password hash, so the user is created without a password and sets one at the first sign-in.`,
-    ]);
-    await expectNothingMoreToDo();
-  });
-
-  test("changes nothing of the application's data but clerk_user_id", async () => {
-    const before = await snapshotDatabase(on.database.url);
-    await ensure();
-    expect(describeDifference(before, await snapshotDatabase(on.database.url))).toEqual([
+    expect(inClerk().map(({ id }) => id)).toEqual([outputs.clerkUserId]);
+    expect(await link()).toBe(outputs.clerkUserId);
+    expect(outputs).toMatchObject({ condition: "ok", seen: "ok", origin: "created", passwords: "carry" });
+    expect((await oldPassword()).status).toBe("complete");
+    expect(describeDifference(before, await snapshotDatabase(it.databaseUrl))).toEqual([
       "Table public.users differs in: clerk_user_id.",
     ]);
+
+    const written = writes();
+    expect(await ensureUser(it.systems, inputs)).toEqual({
+      ...outputs,
+      lastSignInAt: expect.any(String) as string,
+    });
+    expect(writes()).toBe(written);
   });
 
-  test("costs one request to Clerk", async () => {
-    await ensure(MARCUS.userId);
-    const before = on.clerk.store.requests.length;
-    await ensure();
-    expect(on.clerk.store.requests.slice(before).map((request) => request.kind)).toEqual(["POST /users"]);
+  test("costs one request, besides asking for the instance", async () => {
+    await ensureUser(it.systems, await declared(it, user.userId));
+    expect(it.clerk.store.requests.map(({ kind }) => kind)).toEqual(["GET /instance", "POST /users"]);
   });
-});
 
-describe("somebody else in Clerk", () => {
-  test("who has the address refuses this user, who is a candidate again, and is left alone", async () => {
-    const other = stranger(withAddress(SARAH.email));
+  test("sends no password with reset", async () => {
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId, { passwords: "reset" }));
+    expect(outputs.passwords).toBe("reset");
+    expect(inClerk()[0]?.password).toBeNull();
+  });
 
-    await expect(ensure()).rejects.toThrow(
-      `Clerk has a user with the address of user ${userId} already (user_stranger).`,
+  test("falls back to reset, visibly, where Clerk refuses the digest", async () => {
+    const body = { errors: [{ code: "form_password_digest_invalid_code", message: "is invalid" }] };
+    it.clerk.faults.add({ on: "POST /users", effect: { type: "answer", status: 422, body } });
+
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
+
+    expect(outputs.passwords).toBe("reset");
+    expect(it.warnings.join()).toContain(`User ${user.userId}: Clerk does not take this password hash`);
+  });
+
+  test("refuses an address that Clerk has already, names nobody but the user_id, and leaves a candidate", async () => {
+    const other = [...it.clerk.store.users.values()][0];
+    const address = other?.emailAddresses[0];
+    if (other === undefined || address === undefined) throw new Error("no users");
+    it.clerk.store.putUser({ ...other, emailAddresses: [{ ...address, emailAddress: user.email }] });
+
+    const error = await ensureUser(it.systems, await declared(it, user.userId)).catch(messageOf);
+
+    expect(error).toContain(
+      `Clerk has a user with the address of user ${user.userId} already (${other.id}).`,
     );
-
-    expect(on.clerk.store.users.get(other.id)).toEqual(other);
-    expect(await on.link(userId)).toBeNull();
-    expect(await ledger()).toMatchObject({ status: "refused", failure: { code: "email-taken" } });
-    expect(on.written()).toEqual([]);
-
-    on.clerk.store.removeUser(other.id);
-    await ensure();
-    expect(await ledger()).toMatchObject({ status: "linked", failure: null });
+    expect(error).not.toContain(user.email);
+    expect(await status()).toBe("refused");
+    expect(await link()).toBeNull();
   });
 
-  test("who has the external id refuses this user and is left alone", async () => {
-    const other = stranger({ externalId: userId });
+  test("refuses an external id that somebody else's user has", async () => {
+    const other = [...it.clerk.store.users.values()][0];
+    if (other === undefined) throw new Error("no users");
+    it.clerk.store.changeUser(other.id, { externalId: user.userId });
 
-    await expect(ensure()).rejects.toMatchObject({ code: "external-id-taken" });
-
-    expect(on.clerk.store.users.get(other.id)).toEqual(other);
-    expect(await ledger()).toMatchObject({ status: "refused" });
-    expect(on.written()).toEqual([]);
+    await expect(ensureUser(it.systems, await declared(it, user.userId))).rejects.toThrow(
+      "which this stack did not make",
+    );
+    expect(it.clerk.store.users.get(other.id)).toEqual({ ...other, externalId: user.userId });
   });
 
-  test("who has the external id and the mark of another stack is not ours", async () => {
-    stranger({
-      externalId: userId,
-      privateMetadata: { clerk_migration: { project: PROJECT, stack: "clerk-migration/other" } },
-    });
-    await expect(ensure()).rejects.toMatchObject({ code: "external-id-taken" });
-  });
-});
-
-describe("a row that changes between plan and run", () => {
-  test("and is gone is refused, and nothing is sent", async () => {
-    const inputs = await on.declared(userId);
-    await deleteRow();
-    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "row-gone" });
-    expect(on.written()).toEqual([]);
-    expect(await ledger()).toMatchObject({ status: "refused", failure: { code: "row-gone" } });
-  });
-
-  test("and is linked by somebody else is refused, and the link stays", async () => {
-    const inputs = await on.declared(userId);
-    await change("clerk_user_id = $1", "user_by_hand");
-    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "linked-elsewhere" });
-    expect(on.written()).toEqual([]);
-    expect(await on.link(userId)).toBe("user_by_hand");
-    expect(await ledger()).toMatchObject({ status: "refused" });
+  test("refuses a row that is gone, linked by somebody, or without its digest since the plan was made", async () => {
+    const inputs = await declared(it, user.userId);
+    await it.query("update users set clerk_user_id = 'user_somebody' where user_id = $1", [user.userId]);
+    await expect(ensureUser(it.systems, inputs)).rejects.toThrow(
+      "linked to the Clerk user user_somebody by somebody else",
+    );
+    await it.query("update users set clerk_user_id = null, password_hash = null where user_id = $1", [
+      user.userId,
+    ]);
+    await expect(ensureUser(it.systems, inputs)).rejects.toThrow("has lost the password hash");
+    await it.query("delete from prompts where user_id = $1", [user.userId]);
+    await it.query("delete from chat_sessions where user_id = $1", [user.userId]);
+    await it.query("delete from users where user_id = $1", [user.userId]);
+    await expect(ensureUser(it.systems, inputs)).rejects.toThrow("is no longer in the users table");
+    expect(inClerk()).toEqual([]);
+    expect(await status()).toBe("refused");
   });
 
-  test("and has lost its digest is refused, whatever the way of its passwords", async () => {
-    const inputs = await on.declared(userId);
-    await change("password_hash = null");
-    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "no-digest" });
-    await expect(ensureUser(on.systems, { ...inputs, passwords: "reset" })).rejects.toMatchObject({
-      code: "no-digest",
-    });
-    expect(on.written()).toEqual([]);
+  test("deletes the user just made if the row takes another link meanwhile", async () => {
+    const inputs = await declared(it, user.userId);
+    await it.query(`
+      create function elsewhere() returns trigger language plpgsql as $$ begin return null; end $$;
+      create trigger elsewhere before update on users for each row execute function elsewhere()`);
+
+    await expect(ensureUser(it.systems, inputs)).rejects.toThrow("by somebody else");
+
+    expect(inClerk()).toEqual([]);
+    expect(await status()).toBe("refused");
   });
 
-  test("and has a new digest sends that one", async () => {
-    const inputs = await on.declared(userId);
-    await change("password_hash = $1", NEW_PASSWORD_DIGEST);
-    const outputs = await ensureUser(on.systems, inputs);
-    expect(onlyUser().password?.digest).toBe(NEW_PASSWORD_DIGEST);
-    expect(differs(outputs, await on.declared(userId))).toBe(false);
-  });
+  test("creates with what is true at that moment", async () => {
+    const inputs = await declared(it, user.userId);
+    await it.query("update users set email = ' New.Address@example.org ', name = 'Ada' where user_id = $1", [
+      user.userId,
+    ]);
 
-  test("and takes no link while the user is created gets that user taken back", async () => {
-    const inputs = await on.declared(userId);
-    on.clerk.faults.add({ on: "POST /users", effect: { type: "delay", ms: 300 } });
-    const running = ensureUser(on.systems, inputs);
-    await until(async () => (await ledger())?.status === "creating");
-    await change("clerk_user_id = $1", "user_by_hand");
+    const outputs = await ensureUser(it.systems, inputs);
 
-    await expect(running).rejects.toMatchObject({ code: "linked-elsewhere" });
-
-    expect(on.written()).toEqual(["POST /users", "DELETE /users/{user_id}"]);
-    expect(on.live(userId)).toBeUndefined();
-    expect(await on.link(userId)).toBe("user_by_hand");
-    expect(await ledger()).toMatchObject({ status: "refused" });
-  });
-
-  test("and is deleted while the user is created gets that user taken back", async () => {
-    const inputs = await on.declared(userId);
-    on.clerk.faults.add({ on: "POST /users", effect: { type: "delay", ms: 300 } });
-    const running = ensureUser(on.systems, inputs);
-    await until(async () => (await ledger())?.status === "creating");
-    await deleteRow();
-
-    await expect(running).rejects.toMatchObject({ code: "row-gone" });
-
-    expect(on.live(userId)).toBeUndefined();
-    expect(await ledger()).toMatchObject({ status: "refused" });
+    expect(inClerk()[0]?.emailAddresses[0]?.emailAddress).toBe("new.address@example.org");
+    expect(outputs).toMatchObject({ email: "new.address@example.org", firstName: "Ada", lastName: "" });
   });
 });
 
-describe("an answer that is lost", () => {
+describe("lost answers", () => {
   test.each([
-    ["the connection is cut after the user was created", { type: "cut-after" }],
-    ["the connection is cut before anything happened", { type: "cut-before" }],
-    ["the answer is cut off in the middle", { type: "truncated-json" }],
-    ["the answer is empty", { type: "empty-body" }],
-    ["a proxy answers for Clerk, which created the user", { type: "answer", status: 502, committed: true }],
-    ["Clerk fails after it created the user", { type: "answer", status: 500, committed: true }],
-    ["Clerk is unavailable", { type: "answer", status: 503 }],
-    ["the resource is locked", { type: "answer", status: 409 }],
-    ["the limit is used up for a second", { type: "answer", status: 429, retryAfter: 1 }],
-  ] as const)("ends with one user, linked: %s", async (_story, effect) => {
-    on.clerk.faults.add({ on: "POST /users", effect });
+    { type: "cut-before" },
+    { type: "cut-after" },
+    { type: "truncated-json" },
+    { type: "empty-body" },
+    { type: "answer", status: 500, committed: true },
+    { type: "answer", status: 502, contentType: "text/html", body: "<html></html>" },
+    { type: "answer", status: 503 },
+  ] as const)("$type ends with exactly one Clerk user", async (effect) => {
+    it.clerk.faults.add({ on: "POST /users", times: 2, effect });
 
-    await ensure();
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
 
-    expect(on.written().filter((kind) => kind === "POST /users")).toHaveLength(1);
-    expect(await on.link(userId)).toBe(onlyUser().id);
-    expect(onlyUser().password?.digest).toBe(SARAH.passwordDigest);
-    expect(await ledger()).toMatchObject({ status: "linked", passwords: "carry", failure: null });
-    await expectNothingMoreToDo();
+    expect(inClerk().map(({ id }) => id)).toEqual([outputs.clerkUserId]);
+    expect(await link()).toBe(outputs.clerkUserId);
   });
 
-  test("and stays lost leaves the ledger at creating, and the next run goes on from there", async () => {
-    on.clerk.faults.add({ on: "POST /users", effect: { type: "cut-after" } });
-    on.clerk.faults.add({ on: "GET /users", times: 5, effect: { type: "answer", status: 401 } });
+  test("an outcome that stays unknown keeps the user held, and the next try finishes", async () => {
+    it.clerk.faults.add({ on: "POST /users", times: 20, effect: { type: "cut-before" } });
+    const inputs = await declared(it, user.userId);
+    await expect(ensureUser(it.systems, inputs)).rejects.toThrow(
+      "Clerk gave no readable answer to POST /users",
+    );
+    expect(await status()).toBe("creating");
 
-    await expect(ensure()).rejects.toMatchObject({ code: "clerk-clerk_key_invalid" });
-    expect(await ledger()).toMatchObject({ status: "creating", failure: { code: "clerk-clerk_key_invalid" } });
-    expect(await on.link(userId)).toBeNull();
-
-    on.clerk.faults.clear();
-    await on.restart();
-    await ensure();
-    expect(await on.link(userId)).toBe(onlyUser().id);
-    expect(on.written()).toEqual(["POST /users"]);
-    await expectNothingMoreToDo();
+    it.clerk.faults.clear();
+    await ensureUser(it.systems, inputs);
+    expect(inClerk()).toHaveLength(1);
+    expect(await status()).toBe("linked");
   });
 });
 
-describe("a run that was cut off", () => {
-  /** The ledger as a killed process leaves it: claimed, and nothing after. */
-  async function claimOnly(): Promise<void> {
-    await on.query(
-      `insert into clerk_migration.users (user_id, stack, clerk_instance_id, status) values ($1, $2, $3, 'creating')`,
-      [userId, STACK, on.clerk.instanceId],
+describe("crashes", () => {
+  test("after the ledger was written: creates", async () => {
+    await claimUser(it.systems.database, owner(), user.userId, "");
+    await ensureUser(it.systems, await declared(it, user.userId));
+    expect(inClerk()).toHaveLength(1);
+  });
+
+  test("after Clerk made the user: finds and links that one", async () => {
+    const inputs = await declared(it, user.userId);
+    const made = await ensureUser(it.systems, inputs);
+    await it.query("update users set clerk_user_id = null where user_id = $1", [user.userId]);
+    await it.query(
+      "update clerk_migration.users set status = 'creating', clerk_user_id = null, origin = null",
     );
-  }
 
-  /** As if it was killed between Clerk's answer and the link. */
-  async function forgetLink(): Promise<void> {
-    await change("clerk_user_id = null");
-    await on.query(
-      `update clerk_migration.users set status = 'creating', clerk_user_id = null, origin = null, passwords = null,
-         profile_fingerprint = null, clerk_password_at = null, linked_at = null where user_id = $1`,
-      [userId],
-    );
-  }
-
-  test("after the claim is resumed with a look-up first", async () => {
-    await claimOnly();
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("resume");
-    const before = on.clerk.store.requests.length;
-
-    await ensure();
-
-    const kinds = on.clerk.store.requests.slice(before).map((request) => request.kind);
-    expect(kinds).toEqual(["GET /users", "POST /users"]);
-    expect(await on.link(userId)).toBe(onlyUser().id);
-    await expectNothingMoreToDo();
+    expect((await ensureUser(it.systems, inputs)).clerkUserId).toBe(made.clerkUserId);
+    expect(inClerk()).toHaveLength(1);
+    expect(await link()).toBe(made.clerkUserId);
   });
 
-  test("after the create is resumed with the user that is there", async () => {
-    await ensure();
-    const { id } = onlyUser();
-    await forgetLink();
-    await on.restart();
+  test("in the middle of a rollback: the next up has the user again, once, also with its deletion done", async () => {
+    for (const deleted of [false, true]) {
+      const made = await ensureUser(it.systems, await declared(it, user.userId));
+      await it.query("update users set clerk_user_id = null where user_id = $1", [user.userId]);
+      await it.query("update clerk_migration.users set status = 'unlinking'");
+      if (deleted) it.clerk.store.removeUser(made.clerkUserId);
 
-    await ensure();
+      const again = await ensureUser(it.systems, await declared(it, user.userId));
 
-    expect(onlyUser().id).toBe(id);
-    expect(await on.link(userId)).toBe(id);
-    expect(on.written()).toEqual(["POST /users"]);
-    await expectNothingMoreToDo();
-  });
-
-  test("after the create records whether that user has a password, not what today's setting says", async () => {
-    await ensure();
-    await forgetLink();
-    const outputs = await ensureUser(on.systems, await on.declared(userId, { passwords: "reset" }));
-    expect(outputs.passwords).toBe("carry");
-    expect(await ledger()).toMatchObject({ passwords: "carry" });
-  });
-
-  test("after the create, twice, still carries a digest that has changed meanwhile", async () => {
-    await ensure();
-    await forgetLink();
-    await change("password_hash = $1", NEW_PASSWORD_DIGEST);
-    on.clerk.faults.add({ on: "PATCH /users/{user_id}", times: 9, effect: { type: "answer", status: 403 } });
-    await expect(ensure()).rejects.toThrow(userId);
-    expect(await ledger()).toMatchObject({ status: "creating" });
-    on.clerk.faults.clear();
-    await on.restart();
-
-    await ensure();
-
-    expect(onlyUser().password?.digest).toBe(NEW_PASSWORD_DIGEST);
-  });
-
-  test("after the create whose row is gone is not forgotten: the ledger holds the Clerk user still", async () => {
-    await ensure();
-    await forgetLink();
-    const inputs = await on.declared(userId);
-    await deleteRow();
-
-    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "row-gone" });
-
-    expect(await ledger()).toMatchObject({ status: "creating", failure: { code: "row-gone" } });
-  });
-
-  test("in the middle of a rollback is resumed by linking again, whether or not Clerk's user is gone", async () => {
-    for (const isGone of [false, true]) {
-      await ensure();
-      const { id } = onlyUser();
-      await change("clerk_user_id = null");
-      await on.query("update clerk_migration.users set status = 'unlinking' where user_id = $1", [userId]);
-      if (isGone) on.clerk.store.removeUser(id);
-
-      await ensure();
-
-      expect(onlyUser().id === id).toBe(!isGone);
-      expect(await on.link(userId)).toBe(onlyUser().id);
-      await expectNothingMoreToDo();
+      expect(again.clerkUserId === made.clerkUserId).toBe(!deleted);
+      expect(inClerk().map(({ id }) => id)).toEqual([again.clerkUserId]);
+      expect(await link()).toBe(again.clerkUserId);
     }
   });
 
-  test("with a ledger that has lost the user links the one who is ours", async () => {
-    const outputs = await ensure();
-    await on.query("delete from clerk_migration.users");
-
-    const again = await ensureUser(on.systems, { ...outputs, attempt: 2 });
-
-    expect(again.clerkUserId).toBe(outputs.clerkUserId);
-    expect(await ledger()).toMatchObject({ status: "linked", clerkUserId: outputs.clerkUserId });
-    expect(on.written()).toEqual(["POST /users"]);
+  test("a ledger that has lost its row takes the user up again by link, external id and mark", async () => {
+    const inputs = await declared(it, user.userId);
+    const made = await ensureUser(it.systems, inputs);
+    await it.query("delete from clerk_migration.users");
+    expect((await ensureUser(it.systems, inputs)).clerkUserId).toBe(made.clerkUserId);
+    expect(inClerk()).toHaveLength(1);
   });
 });
 
-describe("a changed row", () => {
-  const rename = () =>
-    change("name = $1, email = $2, password_hash = $3", "Sara Chen-Lee", "Sara@example.com ", NEW_PASSWORD_DIGEST);
+describe("update", () => {
+  test("carries a changed address, name and password over until the first sign-in, and nothing after it", async () => {
+    await ensureUser(it.systems, await declared(it, user.userId));
+    const other = legacyUser(1);
+    const change = async (email: string, name: string, digest: string | null) =>
+      it.query("update users set email = $2, name = $3, password_hash = $4 where user_id = $1", [
+        user.userId,
+        email,
+        name,
+        digest,
+      ]);
+    await change("changed@example.com", "Grace Hopper", other.passwordDigest);
 
-  test("is applied to a user who has not signed in yet: names, address and password", async () => {
-    const { id } = await ensure().then(onlyUser);
-    await rename();
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("update");
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
 
-    const outputs = await ensure();
-
-    expect(on.live(userId)).toMatchObject({
-      id,
-      firstName: "Sara",
-      lastName: "Chen-Lee",
-      password: { digest: NEW_PASSWORD_DIGEST },
-    });
-    expect(on.live(userId)?.emailAddresses).toMatchObject([
-      { emailAddress: "sara@example.com", status: "verified" },
+    expect(inClerk()[0]).toMatchObject({ firstName: "Grace", lastName: "Hopper" });
+    expect(inClerk()[0]?.emailAddresses.map(({ emailAddress }) => emailAddress)).toEqual([
+      "changed@example.com",
     ]);
-    expect(outputs).toMatchObject({ email: "sara@example.com", condition: "ok" });
-    expect(differs(outputs, await on.declared(userId))).toBe(false);
-    expect(on.clerk.store.outbox).toEqual([]);
-    await expectNothingMoreToDo();
+    expect(outputs.condition).toBe("ok");
+    const arrived = await signIn(it.clerk.issuer, {
+      identifier: "changed@example.com",
+      password: other.password,
+    });
+    expect(arrived.status).toBe("complete");
+
+    const clerkUser = JSON.stringify(inClerk());
+    await change("again@example.com", "Somebody Else", user.passwordDigest);
+    const after = await ensureUser(it.systems, await declared(it, user.userId));
+    expect(JSON.stringify(inClerk())).toBe(clerkUser);
+    expect(after.condition).toBe("email-changed");
   });
 
-  test("touches nothing of a user who has signed in, but is acknowledged", async () => {
-    await ensure();
-    await signedIn(SARAH.password);
-    const before = onlyUser();
-    await rename();
+  test("never creates anew whom somebody has deleted in Clerk", async () => {
+    const made = await ensureUser(it.systems, await declared(it, user.userId));
+    it.clerk.store.removeUser(made.clerkUserId);
 
-    const outputs = await ensure();
-
-    expect(on.clerk.store.users.get(before.id)).toEqual(before);
-    expect(on.written()).toEqual(["POST /users"]);
-    expect(outputs).toMatchObject({ condition: "email-changed", seen: "email-changed" });
-    expect(outputs.lastSignInAt).toBe(new Date(before.lastSignInAt ?? 0).toISOString());
-    expect(differs(outputs, await on.declared(userId))).toBe(false);
-  });
-
-  test("touches nothing of a user who has set a new password without signing in", async () => {
-    await ensure();
-    const { id, password } = onlyUser();
-    if (password === null) throw new Error("no password");
-    const own = { ...password, digest: "$2b$10$own", updatedAt: password.updatedAt + 60_000 };
-    const before = on.clerk.store.changeUser(id, { password: own });
-    await rename();
-
-    await ensure();
-
-    expect(on.clerk.store.users.get(id)).toEqual(before);
-    expect(on.written()).toEqual(["POST /users"]);
-    // Still remembered, so that a rollback asks before it deletes the account.
-    expect((await ledger())?.clerkPasswordAt).toBe(password.updatedAt);
-  });
-
-  test("with no digest any more changes no password", async () => {
-    await ensure();
-    await change("password_hash = null");
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("unchanged");
-    await expectNothingMoreToDo();
-    expect(onlyUser().password?.digest).toBe(SARAH.passwordDigest);
-  });
-
-  test("with a new digest gives no password to a user who is to set one", async () => {
-    await ensureUser(on.systems, await on.declared(userId, { passwords: "reset" }));
-    await change("password_hash = $1", NEW_PASSWORD_DIGEST);
-    await ensure();
-    expect(onlyUser().password).toBeNull();
-    await expectNothingMoreToDo();
-  });
-
-  test("that Clerk refuses fails this user alone, named, and the link stays", async () => {
-    await ensure();
-    await change("email = 'no address'");
-    await expect(ensure()).rejects.toThrow(
-      `User ${userId}: Clerk does not take the value of email_address: its format is invalid.`,
+    await expect(ensureUser(it.systems, await declared(it, user.userId))).rejects.toThrow(
+      "was deleted in Clerk",
     );
-    expect(await ledger()).toMatchObject({ status: "linked", failure: { code: "clerk-form_param_format_invalid" } });
-    expect(await on.link(userId)).toBe(onlyUser().id);
-  });
-
-  test("to an address that Clerk has already fails this user alone", async () => {
-    await ensure();
-    stranger({});
-    await change("email = 'stranger@example.com'");
-    await expect(ensure()).rejects.toThrow("Clerk has a user with this e-mail address already.");
-    expect(onlyUser().emailAddresses).toMatchObject([{ emailAddress: SARAH.email }]);
+    expect(inClerk()).toEqual([]);
+    expect(await link()).toBe(made.clerkUserId);
   });
 });
 
-describe("a link", () => {
-  test("that was lost is set again, by an attempt that is raised", async () => {
-    const outputs = await ensure();
-    await change("clerk_user_id = null");
-    const declared = await on.declared(userId);
-    expect(differs(outputs, declared)).toBe(true);
+describe("delete", () => {
+  test("unlinks and deletes what we made, restores the row to the byte, and is a success the second time", async () => {
+    const before = await snapshotDatabase(it.databaseUrl);
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
 
-    const again = await ensureUser(on.systems, declared);
+    await deleteUser(it.systems, outputs);
+    await deleteUser(it.systems, outputs);
 
-    expect(again).toMatchObject({ clerkUserId: outputs.clerkUserId, attempt: 2 });
-    expect(await on.link(userId)).toBe(outputs.clerkUserId);
-    expect(on.written()).toEqual(["POST /users"]);
-    await expectNothingMoreToDo();
+    expect(inClerk()).toEqual([]);
+    expect(describeDifference(before, await snapshotDatabase(it.databaseUrl))).toEqual([]);
+    expect(await status()).toBe("rolled_back");
   });
 
-  test("that leads to somebody else is reported, and both Clerk users stay", async () => {
-    const outputs = await ensure();
-    stranger({});
-    await change("clerk_user_id = 'user_stranger'");
-    await expect(ensureUser(on.systems, { ...outputs, attempt: 2 })).rejects.toThrow("was left alone");
-    expect(on.clerk.store.users.has(outputs.clerkUserId)).toBe(true);
-    expect(await on.link(userId)).toBe("user_stranger");
-    expect(await ledger()).toMatchObject({ status: "linked" });
+  test("refuses a user who has signed in since, unless forced: unlinked, or deleted", async () => {
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
+    await oldPassword();
+
+    await expect(deleteUser(it.systems, outputs)).rejects.toThrow(
+      `User ${user.userId} has signed in with Clerk`,
+    );
+    expect(await link()).toBe(outputs.clerkUserId);
+    await it.systems.close();
+
+    const keeping = it.reopen({ ROLLBACK_SIGNED_IN: "unlink" });
+    await deleteUser(keeping, outputs);
+    expect(it.clerk.store.users.get(outputs.clerkUserId)?.privateMetadata).toEqual({});
+    expect(await link()).toBeNull();
+    await keeping.close();
   });
 
-  test("to a user who was deleted in Clerk fails with the remedy, and nobody is created anew", async () => {
-    const outputs = await ensure();
-    on.clerk.store.removeUser(outputs.clerkUserId);
-    await expect(ensure()).rejects.toThrow(/was deleted in Clerk .* roll it back first/);
-    expect(on.written()).toEqual(["POST /users"]);
-    expect(await ledger()).toMatchObject({ status: "linked", failure: { code: "gone" } });
+  test("refuses a user who has set a new password since", async () => {
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
+    const password = it.clerk.store.users.get(outputs.clerkUserId)?.password;
+    if (password == null) throw new Error("no password");
+    it.clerk.store.changeUser(outputs.clerkUserId, {
+      password: { ...password, updatedAt: password.updatedAt + 1 },
+    });
+    await expect(deleteUser(it.systems, outputs)).rejects.toThrow("has set a new password with Clerk");
   });
 
-  test("to a user who has lost our mark is left alone", async () => {
-    const { clerkUserId } = await ensure();
-    on.clerk.store.changeUser(clerkUserId, { privateMetadata: {} });
-    await expect(ensure()).rejects.toMatchObject({ code: "not-ours" });
-    expect(on.written()).toEqual(["POST /users"]);
-  });
-});
+  test("leaves a Clerk user alone that no longer carries our mark, and a row that has another link", async () => {
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
+    it.clerk.store.changeUser(outputs.clerkUserId, { privateMetadata: {} });
+    await it.query("update users set clerk_user_id = 'user_other' where user_id = $1", [user.userId]);
 
-describe("another owner", () => {
-  test("of another stack keeps its user", async () => {
-    await ensure();
-    await expect(
-      ensureUser(on.systems, { ...(await on.declared(userId)), stack: "clerk-migration/other" }),
-    ).rejects.toMatchObject({ code: "other-stack", message: expect.stringContaining(STACK) });
-    expect(await ledger()).toMatchObject({ stack: STACK, status: "linked", failure: null });
+    await deleteUser(it.systems, outputs);
+
+    expect(inClerk()).toHaveLength(1);
+    expect(await link()).toBe("user_other");
+    expect(it.warnings.join("\n")).toContain("no longer carries our mark");
+    expect(it.warnings.join("\n")).toContain("no longer ours");
   });
 
-  test("in another Clerk instance keeps its user", async () => {
-    await ensure();
-    await on.query("update clerk_migration.users set clerk_instance_id = 'ins_other'");
-    const inputs = { ...(await on.declared(MARCUS.userId)), userId };
-    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "other-instance" });
-    expect(await ledger()).toMatchObject({ clerkInstanceId: "ins_other", status: "linked" });
+  test("refuses another Clerk instance", async () => {
+    const outputs = await ensureUser(it.systems, await declared(it, user.userId));
+    await it.query("update clerk_migration.users set clerk_instance_id = 'ins_other'");
+    await expect(deleteUser(it.systems, outputs)).rejects.toThrow("belongs to the Clerk instance ins_other");
+    expect(inClerk()).toHaveLength(1);
   });
-});
 
-test("users made at the same time are all linked, each to its own", async () => {
-  const plan = await on.plan();
-  await Promise.all(
-    plan.flatMap(({ declared }) => (declared === null ? [] : [ensureUser(on.systems, declared)])),
+  test.each([{ type: "cut-after" }, { type: "truncated-json" }, { type: "answer", status: 503 }] as const)(
+    "$type while deleting still ends with nobody",
+    async (effect) => {
+      const outputs = await ensureUser(it.systems, await declared(it, user.userId));
+      it.clerk.faults.add({ on: "DELETE /users/{user_id}", effect });
+      await deleteUser(it.systems, outputs);
+      expect(inClerk()).toEqual([]);
+      expect(await status()).toBe("rolled_back");
+    },
   );
-  for (const user of legacyUsers) expect(await on.link(user.userId)).toBe(on.live(user.userId)?.id);
-  expect(on.written()).toHaveLength(legacyUsers.length);
-  expect((await on.plan()).filter(({ verdict }) => verdict === "unchanged")).toHaveLength(legacyUsers.length);
 });
-
-test("isOurs wants external id and mark: either alone is somebody else's", async () => {
-  const { clerkUserId } = await ensure();
-  const mark = { project: PROJECT, stack: STACK };
-  const live = await on.systems.clerk.user(clerkUserId);
-  if (live === undefined) throw new Error("nobody");
-  expect(isOurs(live, userId, mark)).toBe(true);
-  expect(isOurs({ ...live, externalId: null }, userId, mark)).toBe(false);
-  expect(isOurs({ ...live, mark: null }, userId, mark)).toBe(false);
-  expect(isOurs(live, userId, { ...mark, stack: "clerk-migration/other" })).toBe(false);
-});
-
-async function deleteRow(): Promise<void> {
-  for (const table of ["prompts", "chat_sessions", "users"]) {
-    await on.query(`delete from ${table} where user_id = $1`, [userId]);
-  }
-}
-
-/** Waits for a condition of the far system. */
-async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  await expect.poll(isTrue, { interval: 5, timeout: 10_000 }).toBe(true);
-}

@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import type { ClerkUserOutputs } from "../../../providers/clerk-user/inputs";
+import { differs } from "../../../providers/clerk-user/inputs";
+import { ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { readUserState } from "../../../providers/clerk-user/watch";
+import { signIn } from "../../../sandbox/clerk/sign-in";
+import { snapshotDatabase } from "../../../sandbox/snapshot";
+import { declared, legacyUser, legacyUsers, openTestSystems, type TestSystems } from "../../both-systems";
+
+const user = legacyUser();
+let it: TestSystems;
+let outputs: ClerkUserOutputs;
+
+beforeEach(async () => {
+  it = await openTestSystems();
+  outputs = await ensureUser(it.systems, await declared(it, user.userId));
+});
+afterEach(async () => {
+  expect(await it.stop()).toEqual([]);
+});
+
+test.each<[string, (it: TestSystems) => unknown]>([
+  [
+    "gone",
+    ({ clerk }) => {
+      clerk.store.removeUser(outputs.clerkUserId);
+    },
+  ],
+  ["banned", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { banned: true })],
+  ["locked", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { locked: true })],
+  ["not-ours", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { privateMetadata: {} })],
+  ["not-ours", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { externalId: "other" })],
+  [
+    "email-changed",
+    ({ query }) => query("update users set email = 'other@example.com' where user_id = $1", [user.userId]),
+  ],
+  [
+    "unlinked",
+    ({ query }) => query("update users set clerk_user_id = null where user_id = $1", [user.userId]),
+  ],
+  [
+    "relinked",
+    ({ query }) => query("update users set clerk_user_id = 'user_x' where user_id = $1", [user.userId]),
+  ],
+])("sees that a user is %s, reports it as drift, and writes nothing", async (condition, change) => {
+  await change(it);
+  const before = [JSON.stringify([...it.clerk.store.users.values()]), await snapshotDatabase(it.databaseUrl)];
+
+  const read = await readUserState(it.systems, outputs);
+
+  expect(read.condition).toBe(condition);
+  expect(differs(read, outputs)).toBe(true);
+  expect([
+    JSON.stringify([...it.clerk.store.users.values()]),
+    await snapshotDatabase(it.databaseUrl),
+  ]).toEqual(before);
+});
+
+test("stores a sign-in silently", async () => {
+  await signIn(it.clerk.issuer, { identifier: user.email, password: user.password });
+  const read = await readUserState(it.systems, outputs);
+  expect(read.lastSignInAt).not.toBe("");
+  expect(differs(read, outputs)).toBe(false);
+});
+
+test("asks Clerk once for up to 100 users", async () => {
+  const others = [];
+  for (const { userId } of legacyUsers.slice(1))
+    others.push(await ensureUser(it.systems, await declared(it, userId)));
+  const before = it.clerk.store.requests.length;
+
+  await Promise.all([outputs, ...others].map((one) => readUserState(it.systems, one)));
+
+  expect(it.clerk.store.requests.length - before).toBe(1);
+});
+
+test("refuses to judge users with the key of another instance", async () => {
+  await expect(readUserState(it.systems, { ...outputs, clerkInstanceId: "ins_other" })).rejects.toThrow(
+    `User ${user.userId} belongs to the Clerk instance ins_other`,
+  );
+});

@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { messageOf,MigrationError } from "../../../providers/errors";
+import { openDatabase, readOnly } from "../../../providers/postgres/database";
+import { claimUser, ensureLedger, linkUser, readLedger } from "../../../providers/postgres/ledger";
+import { hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
+import { holdWriterLock } from "../../../providers/postgres/writer-lock";
+import { connected } from "../../../sandbox/postgres";
+import { loadGenerated, loadSample, sampleUsers } from "../../../sandbox/sample-users";
+import { type TestDatabase,testDatabase } from "../../database";
+
+let it: TestDatabase;
+let database: ReturnType<typeof openDatabase>;
+
+beforeEach(async () => {
+  it = await testDatabase();
+  database = openDatabase(it.url);
+});
+afterEach(async () => {
+  await database.end();
+  await it.drop();
+});
+
+describe("rows", () => {
+  test("reads every row once, in pages, and never a digest", async () => {
+    await loadGenerated(it.url, 10_001);
+    const rows = await readOnly(database, readUsers);
+    expect(new Set(rows.map(({ userId }) => userId)).size).toBe(10_001);
+    expect(JSON.stringify(rows)).not.toContain("$2b$");
+  });
+
+  test.each(["timestamp", "timestamptz", "date"])(
+    "takes created_at without a zone as UTC, whatever the session says (%s)",
+    async (type) => {
+      await loadSample(it.url);
+      await connected(it.url, async (client) => {
+        await client.query("set timezone = 'UTC'");
+        await client.query(
+          `alter table users alter column created_at drop default, alter column created_at type ${type}`,
+        );
+        await client.query("alter role current_user set timezone = 'America/New_York'");
+      });
+      try {
+        const sample = sampleUsers[0];
+        const row = await readRow(database, sample?.userId ?? "");
+        const expected =
+          type === "date" ? `${sample?.createdAt.slice(0, 10) ?? ""}T00:00:00.000Z` : sample?.createdAt;
+        expect(row?.createdAt).toBe(expected);
+      } finally {
+        await connected(it.url, (client) => client.query("alter role current_user reset timezone"));
+      }
+    },
+  );
+
+  test.each([
+    ["$2b$10$HoPWdKmgn4JIYUX8.XUJeutOSH3UeRifJQCWkE8Ia0o5BCLwdOU8W", "bcrypt"],
+    ["$2y$12$HoPWdKmgn4JIYUX8.XUJeutOSH3UeRifJQCWkE8Ia0o5BCLwdOU8W", "bcrypt"],
+    ["$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG", "argon2id"],
+    ["$2b$10$short", null],
+    ["5f4dcc3b5aa765d61d8327deb882cf99", null],
+    ["", null],
+  ])("%s is of %s", (digest, hasher) => {
+    expect(hasherOf(digest)).toBe(hasher);
+  });
+});
+
+describe("ledger", () => {
+  const owner = { stack: "p/one", clerkInstanceId: "ins_1" };
+  const sample = sampleUsers.find(({ clerkUserId }) => clerkUserId === null);
+  const userId = sample?.userId ?? "";
+  const link = {
+    userId,
+    clerkUserId: "user_1",
+    origin: "created",
+    passwords: "carry",
+    digestFingerprint: "f",
+    profileFingerprint: "p",
+    clerkPasswordAt: 1_700_000_000_123,
+    attempt: 1,
+  } as const;
+  beforeEach(() => loadSample(it.url));
+
+  test("is empty where there is none, for a connection that may only read", async () => {
+    expect((await readOnly(database, (connection) => readLedger(connection, "p/one"))).users.size).toBe(0);
+  });
+
+  test("is made once, also by several stacks at the same moment", async () => {
+    await Promise.all(Array.from({ length: 4 }, () => ensureLedger(database)));
+    await ensureLedger(database);
+    expect((await readLedger(database, "p/one")).users.size).toBe(0);
+  });
+
+  test("links only a row without a link, and tells the same twice", async () => {
+    await ensureLedger(database);
+    expect(await claimUser(database, owner, userId, "f")).toBeUndefined();
+    expect(await linkUser(database, link)).toBe(true);
+    expect(await linkUser(database, link)).toBe(true);
+    expect(await linkUser(database, { ...link, clerkUserId: "user_2" })).toBe(false);
+    const entry = (await readLedger(database, "p/one")).users.get(userId);
+    expect(entry).toMatchObject({
+      status: "linked",
+      clerkUserId: "user_1",
+      clerkPasswordAt: 1_700_000_000_123,
+    });
+    const { rows } = await database.query<{ status: string }>(
+      "select status from clerk_migration.events order by event_id",
+    );
+    expect(rows.map(({ status }) => status)).toEqual(["creating", "linked"]);
+  });
+
+  test("refuses a user whom another stack, or this one in another instance, holds", async () => {
+    await ensureLedger(database);
+    await claimUser(database, owner, userId, "f");
+    await expect(claimUser(database, { ...owner, stack: "p/two" }, userId, "f")).rejects.toThrow(
+      `User ${userId} belongs to the stack p/one.`,
+    );
+    await expect(claimUser(database, { ...owner, clerkInstanceId: "ins_2" }, userId, "f")).rejects.toThrow(
+      "in another Clerk instance (ins_1)",
+    );
+  });
+});
+
+describe("writer lock", () => {
+  test("lets one process write, and names it to the second after a while", async () => {
+    const first = await holdWriterLock(it.url, "p/one");
+    const second = await holdWriterLock(it.url, "p/one", 0).catch(messageOf);
+    expect(second).toMatch(
+      /^Another process is writing for the stack p\/one \(clerk-migration \S+:\d+, since .* UTC\)\./,
+    );
+    await (await holdWriterLock(it.url, "p/two", 0)).release();
+    await first.release();
+    await (await holdWriterLock(it.url, "p/one", 0)).release();
+  });
+
+  test("stops everything as soon as its connection is gone", async () => {
+    const lock = await holdWriterLock(it.url, "p/one");
+    lock.assertHeld();
+    await connected(it.url, (client) =>
+      client.query("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"),
+    );
+    await expect
+      .poll(() => {
+        try {
+          lock.assertHeld();
+          return "held";
+        } catch (error) {
+          return messageOf(error);
+        }
+      })
+      .toContain("The connection to Postgres that keeps this process the only writer was lost");
+  });
+});
+
+describe("errors", () => {
+  const failing = async (url: string) => {
+    const other = openDatabase(url, 1);
+    try {
+      await readOnly(other, readUsers);
+    } catch (error) {
+      return error;
+    } finally {
+      await other.end();
+    }
+    return undefined;
+  };
+
+  test("say what is wrong and what to do, without the URL, its password or a stack", async () => {
+    const url = new URL(it.url);
+    url.password = "s3cret";
+    const at = (change: (copy: URL) => void) => {
+      const copy = new URL(url);
+      change(copy);
+      return copy.href;
+    };
+    const refused = await failing(at((copy) => (copy.port = "1")));
+    const unknown = await failing(at((copy) => (copy.pathname = "/nowhere")));
+    const empty = await failing(url.href);
+    for (const [error, text] of [
+      [refused, "does not answer at the address in DATABASE_URL"],
+      [unknown, 'database "nowhere" does not exist'],
+      [empty, 'relation "users" does not exist'],
+    ] as const) {
+      expect(error).toBeInstanceOf(MigrationError);
+      expect(messageOf(error)).toContain(text);
+      expect(messageOf(error)).not.toMatch(/s3cret|postgres:\/\//);
+    }
+  });
+});
