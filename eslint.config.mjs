@@ -1,8 +1,9 @@
+import { defineConfig } from "eslint/config";
 import sortImports from "eslint-plugin-simple-import-sort";
 import typescript from "typescript-eslint";
 
-export default typescript.config(
-  { ignores: ["node_modules", ".cache"] },
+export default defineConfig(
+  { ignores: ["node_modules"] },
   ...typescript.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["*.mjs", "commands/*.mjs"] } } },

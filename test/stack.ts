@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 
 import { parseDocument } from "yaml";
 import { z } from "zod";
@@ -32,6 +33,8 @@ export interface Stack {
   readonly environment: Variables;
   /** Runs Pulumi in the checkout, as CI would. A variable set to "" is as good as unset. */
   pulumi(args: readonly string[], variables?: Variables): Promise<Run>;
+  /** Loses the stack's state, and makes a new stack of the same name. */
+  loseState(): Promise<void>;
   /** What `pulumi cancel` does after a killed run: takes the lock away. */
   cancel(): Promise<Run>;
   up(variables?: Variables): Promise<Run>;
@@ -115,10 +118,13 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
   const configured = ["--config-file", workspace.configFile];
   const pulumi = (args: readonly string[], variables: Variables = {}) =>
     run([...args, ...configured], variables);
-  const initialised = await run(["stack", "init", sandboxStack, "--cwd", workspace.directory], {
-    PULUMI_STACK: "",
-  });
-  if (initialised.exitCode !== 0) throw new Error(initialised.output);
+  const init = async () => {
+    const { exitCode, output } = await run(["stack", "init", sandboxStack, "--cwd", workspace.directory], {
+      PULUMI_STACK: "",
+    });
+    if (exitCode !== 0) throw new Error(output);
+  };
+  await init();
 
   const configure = async (values: Variables) => {
     const document = parseDocument(await readFile(workspace.configFile, "utf8"));
@@ -143,6 +149,10 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
     configFile: workspace.configFile,
     environment,
     pulumi,
+    async loseState() {
+      await rm(join(workspace.directory, "state/.pulumi"), { recursive: true });
+      await init();
+    },
     cancel: () => run(["cancel", "--yes"], {}),
     up: (variables) => pulumi(["up", ...changing], variables),
     destroy: (variables) => pulumi(["destroy", ...changing], variables),

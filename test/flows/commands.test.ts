@@ -118,3 +118,19 @@ test("destroy --user rolls back one user alone, and prints the decision that kee
   expect((await npmRun("destroy", flags())).exitCode).toBe(0);
   expect(describeDifference(before, await snapshotDatabase(stack.databaseUrl))).toEqual([]);
 });
+
+test("a lost state is made anew from the ledger: nobody is created or told twice, and destroy works again", async () => {
+  stack = await startStack();
+  const before = await snapshotDatabase(stack.databaseUrl);
+  expect((await stack.up()).exitCode).toBe(0);
+  const users = JSON.stringify([...stack.clerk.store.users.values()]);
+
+  await stack.loseState();
+  const run = await stack.up();
+
+  expect(run.exitCode, run.output).toBe(0);
+  expect(JSON.stringify([...stack.clerk.store.users.values()])).toBe(users);
+  expect(stack.clerk.store.outbox).toHaveLength(36);
+  expect((await stack.destroy()).exitCode).toBe(0);
+  expect(describeDifference(before, await snapshotDatabase(stack.databaseUrl))).toEqual([]);
+});

@@ -6,7 +6,7 @@ import { makePlan, type World } from "../../providers/plan";
 import { describePlan } from "../../providers/plan-text";
 import type { LedgerInvitation, LedgerUser } from "../../providers/postgres/ledger";
 import type { UserRow } from "../../providers/postgres/legacy-users";
-import { project, stackName } from "../systems";
+import { project, stackName } from "../both-systems";
 
 const settings = {
   email: undefined,

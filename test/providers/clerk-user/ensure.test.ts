@@ -310,8 +310,9 @@ describe("a run that was cut off", () => {
   /** The ledger as a killed process leaves it: claimed, and nothing after. */
   async function claimOnly(): Promise<void> {
     await on.query(
-      `insert into clerk_migration.users (user_id, stack, clerk_instance_id, status) values ($1, $2, $3, 'creating')`,
-      [userId, STACK, on.clerk.instanceId],
+      `insert into clerk_migration.users (user_id, stack, clerk_instance_id, status, digest_fingerprint)
+       values ($1, $2, $3, 'creating', $4)`,
+      [userId, STACK, on.clerk.instanceId, (await on.declared(userId)).digestFingerprint],
     );
   }
 
@@ -566,8 +567,8 @@ describe("another owner", () => {
 
   test("in another Clerk instance keeps its user", async () => {
     await ensure();
+    const inputs = await on.declared(userId);
     await on.query("update clerk_migration.users set clerk_instance_id = 'ins_other'");
-    const inputs = { ...(await on.declared(MARCUS.userId)), userId };
     await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "other-instance" });
     expect(await ledger()).toMatchObject({ clerkInstanceId: "ins_other", status: "linked" });
   });

@@ -33,15 +33,15 @@ test.each<[string, (it: TestSystems) => unknown]>([
   ["not-ours", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { externalId: "other" })],
   [
     "email-changed",
-    ({ query }) => query("update users set email = 'other@example.com' where user_id = $1", [user.userId]),
+    (on) => on.query("update users set email = 'other@example.com' where user_id = $1", [user.userId]),
   ],
   [
     "unlinked",
-    ({ query }) => query("update users set clerk_user_id = null where user_id = $1", [user.userId]),
+    (on) => on.query("update users set clerk_user_id = null where user_id = $1", [user.userId]),
   ],
   [
     "relinked",
-    ({ query }) => query("update users set clerk_user_id = 'user_x' where user_id = $1", [user.userId]),
+    (on) => on.query("update users set clerk_user_id = 'user_x' where user_id = $1", [user.userId]),
   ],
 ])("sees that a user is %s, reports it as drift, and writes nothing", async (condition, change) => {
   await change(it);

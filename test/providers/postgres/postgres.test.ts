@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { messageOf,MigrationError } from "../../../providers/errors";
+import { messageOf, MigrationError } from "../../../providers/errors";
 import { openDatabase, readOnly } from "../../../providers/postgres/database";
 import { claimUser, ensureLedger, linkUser, readLedger } from "../../../providers/postgres/ledger";
 import { hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
 import { holdWriterLock } from "../../../providers/postgres/writer-lock";
 import { connected } from "../../../sandbox/postgres";
 import { loadGenerated, loadSample, sampleUsers } from "../../../sandbox/sample-users";
-import { type TestDatabase,testDatabase } from "../../database";
+import { type TestDatabase, testDatabase } from "../../database";
 
 let it: TestDatabase;
 let database: ReturnType<typeof openDatabase>;
