@@ -2,14 +2,9 @@ import { ClerkError, isOutcomeUnknown } from "../clerk/errors";
 import type { ClerkInvitation } from "../clerk/user";
 import { normalEmail } from "../clerk-user/inputs";
 import { MigrationError, otherInstance } from "../errors";
-import {
-  claimInvitation,
-  type LedgerInvitation,
-  type Owner,
-  readInvitation,
-  readUser,
-  recordInvitation,
-} from "../postgres/ledger";
+import { type LedgerInvitation, type Owner } from "../postgres/ledger";
+import { claimInvitation, readInvitation, recordInvitation } from "../postgres/ledger-invitations";
+import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import type { InvitationInputs, InvitationOutputs } from "./inputs";

@@ -4,18 +4,15 @@ import { ClerkError, isDigestRefused, isOutcomeUnknown, isTaken } from "../clerk
 import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
 import { MigrationError, Refusal } from "../errors";
 import { explainDatabaseError } from "../postgres/database";
+import { isHeld, type LedgerUser, type Owner, type Passwords } from "../postgres/ledger";
 import {
   claimUser,
-  isHeld,
-  type LedgerUser,
   linkUser,
-  type Owner,
-  type Passwords,
   readUser,
   recordFailure,
   recordRolledBack,
   unlinkUser,
-} from "../postgres/ledger";
+} from "../postgres/ledger-users";
 import { readRow, type RowWithDigest } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import {

@@ -1,12 +1,10 @@
-import { setTimeout as wait } from "node:timers/promises";
-
 import { createClerkClient } from "@clerk/backend";
 import DataLoader from "dataloader";
 import { z } from "zod";
 
 import type { Hasher } from "../postgres/legacy-users";
-import { ClerkError, clerkError, isKeyRefused, unanswered } from "./errors";
-import { createLimiter, PausedTooLong } from "./limiter";
+import { ClerkError, isNotFound } from "./errors";
+import { openRequests, type RequestOptions, writing, writingOnce } from "./requests";
 import {
   type ClerkInvitation,
   type ClerkUser,
@@ -15,15 +13,6 @@ import {
   type Mark,
   markKey,
 } from "./user";
-
-export interface ClerkOptions {
-  readonly secretKey: string;
-  readonly apiUrl: string;
-  /** Clerk's limit; 0 means Clerk's own for the key's kind. */
-  readonly requestsPer10s: number;
-  /** Called before every request that writes; what it throws stops the request. */
-  readonly beforeWrite?: () => void;
-}
 
 export interface NewClerkUser {
   readonly externalId: string;
@@ -56,106 +45,16 @@ export interface Instance {
 
 export type Clerk = ReturnType<typeof openClerk>;
 
-const TIMEOUT_MS = 30_000;
-const API_VERSION = "2026-05-12";
-
 /** Clerk takes at most 100 values in a filter, and returns 10 unless asked for more. */
 const PAGE = 100;
 
-/** Clerk's limits per instance (clerk.com/docs, system limits). */
-const LIMITS = { production: 1_000, development: 100 };
-
-/** A pause longer than this is not waited for: what is left goes into a later run. */
-const LONGEST_PAUSE_S = 60;
-
-/** What is sent again: how often, after how long (ms, doubled each time), and whether a write may be repeated. */
-const RETRIES: Readonly<Record<string, { tries: number; delay: number; evenWrites: boolean }>> = {
-  // Not carried out; the limiter knows when it may be sent again.
-  "429": { tries: 20, delay: 0, evenWrites: true },
-  // resource_locked and conflict: not carried out, "please try again".
-  "409": { tries: 5, delay: 250, evenWrites: true },
-  "500": { tries: 4, delay: 500, evenWrites: false },
-  "502": { tries: 5, delay: 500, evenWrites: false },
-  "503": { tries: 5, delay: 500, evenWrites: false },
-  "504": { tries: 5, delay: 500, evenWrites: false },
-  "no-answer": { tries: 5, delay: 500, evenWrites: false },
-};
-
-interface Request {
-  /** Method and path template, the unit of Clerk's limits: `POST /users`. */
-  readonly name: string;
-  readonly writes: boolean;
-  /** Whether sending it twice does the same as sending it once. */
-  readonly repeatable: boolean;
-}
-
-const reading = (name: string): Request => ({ name, writes: false, repeatable: true });
-const writing = (name: string): Request => ({ name, writes: true, repeatable: true });
-const writingOnce = (name: string): Request => ({ name, writes: true, repeatable: false });
-
 /**
- * Clerk's Backend API behind one limiter, with time limits and the listed retries, which the SDK has not.
- * Everything it throws is a ClerkError. `createUser` and `createInvitation` are never repeated after an unknown
+ * Clerk's Backend API, as much of it as a migration needs. Everything it throws is a ClerkError. `createUser` and `createInvitation` are never repeated after an unknown
  * outcome: the caller looks up first.
  */
-export function openClerk(options: ClerkOptions) {
+export function openClerk(options: RequestOptions) {
+  const { send, get, count } = openRequests(options);
   const sdk = createClerkClient({ secretKey: options.secretKey, apiUrl: options.apiUrl });
-  const ownLimit = options.secretKey.startsWith("sk_live_") ? LIMITS.production : LIMITS.development;
-  const limiter = createLimiter(options.requestsPer10s || ownLimit, LONGEST_PAUSE_S);
-  let refusedKey: ClerkError | undefined;
-  let requests = 0;
-
-  async function send<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await sendOnce(request, attempt);
-      } catch (error) {
-        if (!(error instanceof ClerkError)) throw error;
-        const delay = retryDelay(request, error, tries);
-        if (delay === undefined) throw error;
-        await wait(delay);
-      }
-    }
-  }
-
-  async function sendOnce<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
-    await limiter.turn(request.name).catch((error: unknown) => {
-      if (!(error instanceof PausedTooLong)) throw error;
-      throw new ClerkError(request.name, {
-        ...unanswered("rate limit"),
-        status: 429,
-        retryAfter: error.seconds,
-      });
-    });
-    // A refused key fails every request: the first answer is enough.
-    if (refusedKey !== undefined) throw refusedKey;
-    if (request.writes) options.beforeWrite?.();
-    requests++;
-    try {
-      return await withTimeout(attempt());
-    } catch (error) {
-      const failure = clerkError(request.name, error);
-      if (failure.failure.status === 429) limiter.pause(request.name, failure.failure.retryAfter ?? 1);
-      if (isKeyRefused(failure)) refusedKey = failure;
-      throw failure;
-    }
-  }
-
-  /** A plain GET: the SDK's user list would spend a second request on a count. */
-  async function get<T>(name: string, path: string, schema: z.ZodType<T>): Promise<T> {
-    return send(reading(name), async () => {
-      const response = await fetch(new URL(`/v1${path}`, options.apiUrl), {
-        headers: { Authorization: `Bearer ${options.secretKey}`, "Clerk-API-Version": API_VERSION },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      const text = await response.text();
-      if (!response.ok) throw new ClerkError(name, failureOf(response, text));
-      const body = schema.safeParse(jsonOf(text));
-      if (!body.success) throw new ClerkError(name, unanswered("an answer of another shape than documented"));
-      return body.data;
-    });
-  }
-
   async function usersBy(filter: "user_id" | "external_id" | "email_address", values: readonly string[]) {
     const query = new URLSearchParams(values.map((value) => [filter, value]));
     query.set("limit", PAGE.toString());
@@ -183,7 +82,7 @@ export function openClerk(options: ClerkOptions) {
 
   return {
     /** How many requests have been sent. */
-    requestCount: () => requests,
+    requestCount: count,
 
     /** The instance of the key. Also the cheapest way to find out that the key is wrong. */
     async instance(): Promise<Instance> {
@@ -303,66 +202,10 @@ export function openClerk(options: ClerkOptions) {
   };
 }
 
-/** Milliseconds until the next try; undefined where the failure is final. */
-function retryDelay(request: Request, error: ClerkError, tries: number): number | undefined {
-  const { status, code, retryAfter } = error.failure;
-  if (status === 429 && (retryAfter ?? 0) > LONGEST_PAUSE_S) return undefined;
-  if (status === 409 && code !== "resource_locked" && code !== "conflict") return undefined;
-  const rule = RETRIES[status?.toString() ?? "no-answer"];
-  if (rule === undefined || tries >= rule.tries) return undefined;
-  if (!request.repeatable && !rule.evenWrites) return undefined;
-  return rule.delay * 2 ** (tries - 1) * (0.75 + Math.random() / 2);
-}
-
-async function withTimeout<T>(work: Promise<T>): Promise<T> {
-  const timer = new AbortController();
-  const timeout = wait(TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`no answer within ${(TIMEOUT_MS / 1000).toString()} s`);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    timer.abort();
-    timeout.catch(() => undefined);
-  }
-}
-
 function parseUser(user: { raw: unknown }): ClerkUser {
   return clerkUserSchema.parse(user.raw);
 }
 
-const errorBodySchema = z.object({
-  errors: z.array(
-    z.object({
-      code: z.string(),
-      message: z.string(),
-      long_message: z.string().optional(),
-      meta: z.object({ param_name: z.string().optional() }).optional(),
-    }),
-  ),
-});
-
-function failureOf(response: Response, text: string) {
-  const first = errorBodySchema.safeParse(jsonOf(text)).data?.errors[0];
-  const retryAfter = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
-  return {
-    status: response.status,
-    code: first?.code,
-    parameter: first?.meta?.param_name,
-    detail: first?.long_message ?? first?.message ?? response.statusText,
-    retryAfter: Number.isNaN(retryAfter) ? undefined : retryAfter,
-  };
-}
-
-/** undefined where it is no JSON. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function ignoreNotFound(error: unknown): void {
-  if (!(error instanceof ClerkError && error.failure.status === 404)) throw error;
+  if (!isNotFound(error)) throw error;
 }

@@ -77,7 +77,7 @@ export function clerkError(request: string, error: unknown): ClerkError {
   if (error instanceof ClerkError) return error;
   if (!isClerkAPIResponseError(error)) {
     const detail = error instanceof Error ? error.message : String(error);
-    return new ClerkError(request, unanswered(detail), { cause: error });
+    return new ClerkError(request, unanswered(withoutQuotation(detail)), { cause: error });
   }
   const first = error.errors[0];
   // The SDK reports a dropped connection and an unreadable answer under this code, with no HTTP status.
@@ -86,9 +86,14 @@ export function clerkError(request: string, error: unknown): ClerkError {
     status: answered ? error.status : undefined,
     code: answered ? first?.code : undefined,
     parameter: metaSchema.safeParse(first?.meta).data?.paramName,
-    detail: first?.longMessage ?? first?.message ?? error.message,
+    detail: withoutQuotation(first?.longMessage ?? first?.message ?? error.message),
     retryAfter: error.retryAfter,
   });
+}
+
+/** A parser's message quotes the text that it could not read, and with it perhaps an address. */
+function withoutQuotation(detail: string): string {
+  return detail.includes("JSON") ? "it is no JSON" : detail;
 }
 
 /** The SDK leaves it untyped. */

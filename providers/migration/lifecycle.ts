@@ -1,3 +1,4 @@
+import { ClerkError } from "../clerk/errors";
 import type { Mark } from "../clerk/user";
 import { takeBackInvitation } from "../clerk-invitation/lifecycle";
 import { rollBackUser } from "../clerk-user/lifecycle";
@@ -37,29 +38,29 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
   );
   const users = [...ledger.users.values()].filter((user) => isHeld(user) && user.stack === inputs.stack);
   const work = [
-    ...invitations.map(
-      ({ userId, attempt }) =>
-        () =>
-          takeBackInvitation(systems, owner, {
-            ...mark,
-            userId,
-            attempt,
-            label: "",
-            email: "",
-            redirectUrl: "",
-          }),
-    ),
-    ...users.map(
-      ({ userId, clerkUserId }) =>
-        () =>
-          rollBackUser(systems, owner, mark, userId, clerkUserId),
-    ),
+    ...invitations.map(({ userId, attempt }) => ({
+      userId,
+      undo: () =>
+        takeBackInvitation(systems, owner, {
+          ...mark,
+          userId,
+          attempt,
+          label: "",
+          email: "",
+          redirectUrl: "",
+        }),
+    })),
+    ...users.map(({ userId, clerkUserId }) => ({
+      userId,
+      undo: () => rollBackUser(systems, owner, mark, userId, clerkUserId),
+    })),
   ];
   const worker = async () => {
     for (let next = work.shift(); next !== undefined; next = work.shift()) {
-      await next().catch((error: unknown) => {
+      const { userId, undo } = next;
+      await undo().catch((error: unknown) => {
         if (!(error instanceof MigrationError)) throw error;
-        failures.push(error);
+        failures.push(error instanceof ClerkError ? error.about(userId) : error);
       });
     }
   };

@@ -153,10 +153,21 @@ export function explainDatabaseError(error: unknown): unknown {
   return error;
 }
 
+/** The system's codes for a connection that broke; any other code is not Postgres's business. */
+const lossCodes: readonly unknown[] = [
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+];
+
 function isConnectionLoss(error: Error): boolean {
-  return (
-    codeOf(error) !== undefined || /connection|timeout|ended|terminated|not queryable/i.test(error.message)
-  );
+  const code = codeOf(error);
+  if (code !== undefined) return lossCodes.includes(code);
+  return /connection|timeout|ended|terminated|not queryable/i.test(error.message);
 }
 
 /** An AggregateError (one try an address) carries the code on its members. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { messageOf } from "../../../providers/errors";
-import { claimUser, readUser } from "../../../providers/postgres/ledger";
+import { claimUser, readUser } from "../../../providers/postgres/ledger-users";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
 import { declared, legacyUser, openTestSystems, stackName, type TestSystems } from "../../both-systems";

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { messageOf, MigrationError } from "../../../providers/errors";
 import { openDatabase, readOnly } from "../../../providers/postgres/database";
-import { claimUser, ensureLedger, linkUser, readLedger } from "../../../providers/postgres/ledger";
+import { ensureLedger, readLedger } from "../../../providers/postgres/ledger";
+import { claimUser, linkUser } from "../../../providers/postgres/ledger-users";
 import { hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
 import { holdWriterLock } from "../../../providers/postgres/writer-lock";
 import { connected } from "../../../sandbox/postgres";

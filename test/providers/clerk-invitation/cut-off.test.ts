@@ -1,0 +1,153 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import type { InvitationOutputs } from "../../../providers/clerk-invitation/inputs";
+import { ensureInvitation, revokeInvitation } from "../../../providers/clerk-invitation/lifecycle";
+import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { sweep } from "../../../providers/migration/lifecycle";
+import { readInvitation } from "../../../providers/postgres/ledger-invitations";
+import { readUser } from "../../../providers/postgres/ledger-users";
+import { signIn } from "../../../sandbox/clerk/sign-in";
+import { openTestSystems, SARAH, STACK, type TestSystems } from "../../systems";
+
+const { userId } = SARAH;
+
+let on: TestSystems;
+beforeEach(async () => {
+  on = await openTestSystems();
+  await ensureUser(on.systems, await on.declared(userId));
+});
+afterEach(() => on.close());
+
+const invite = async (): Promise<InvitationOutputs> =>
+  ensureInvitation(on.systems, await on.invitation(userId));
+const ledger = () => readInvitation(on.systems.database, userId);
+const invitations = () => [...on.clerk.store.invitations.values()].map(({ status }) => status);
+const changeLedger = (set: string) => on.query(`update clerk_migration.invitations set ${set}`);
+
+async function rollBackUser(): Promise<void> {
+  const held = await readUser(on.systems.database, userId);
+  await deleteUser(on.systems, {
+    ...(await on.declared(userId)),
+    clerkUserId: held?.clerkUserId ?? "",
+    clerkInstanceId: on.clerk.instanceId,
+    origin: "created",
+    condition: "ok",
+    seen: "ok",
+    lastSignInAt: "",
+  });
+}
+
+describe("a mail whose outcome nobody knows", () => {
+  beforeEach(() => {
+    on.clerk.faults.add({ on: "POST /invitations", effect: { type: "cut-after" } });
+  });
+
+  test("is revoked with the stack, though the state knows no id of it", async () => {
+    const outputs = await invite();
+    expect(outputs).toMatchObject({ status: "unknown", invitationId: "" });
+    await revokeInvitation(on.systems, outputs);
+    expect(invitations()).toEqual(["revoked"]);
+    expect(await ledger()).toMatchObject({ status: "revoked" });
+  });
+
+  test("is revoked by the root's delete, which knows the ledger only", async () => {
+    await invite();
+    await sweep(on.systems, on.migration);
+    expect(invitations()).toEqual(["revoked"]);
+    expect(await ledger()).toMatchObject({ status: "revoked" });
+  });
+});
+
+test("a mail that was being sent when the run was killed is revoked by the root's delete", async () => {
+  await invite();
+  await changeLedger("status = 'sending', invitation_id = null, email_fingerprint = null");
+  await sweep(on.systems, on.migration);
+  expect(invitations()).toEqual(["revoked"]);
+});
+
+test("a revocation that was cut off is finished by the root's delete, once", async () => {
+  await invite();
+  await changeLedger("status = 'revoking'");
+  await sweep(on.systems, on.migration);
+  expect(invitations()).toEqual(["revoked"]);
+  expect(await ledger()).toMatchObject({ status: "revoked" });
+
+  const before = on.written();
+  await sweep(on.systems, on.migration);
+  expect(on.written()).toEqual(before);
+});
+
+test("a second mail of unknown outcome is not mistaken for the first, which was revoked", async () => {
+  await revokeInvitation(on.systems, await invite());
+  on.clerk.faults.add({ on: "POST /invitations", effect: { type: "cut-after" } });
+  const second = await invite();
+  expect(await ledger()).toMatchObject({ status: "unknown", invitationId: null });
+
+  await revokeInvitation(on.systems, second);
+
+  expect(invitations()).toEqual(["revoked", "revoked"]);
+});
+
+test("what another stack has told is told by this one, too, once its user is ours", async () => {
+  await invite();
+  await changeLedger("stack = 'clerk-migration/other'");
+  expect(await invite()).toMatchObject({ status: "sent" });
+  expect(await ledger()).toMatchObject({ stack: STACK, status: "sent" });
+  expect(on.clerk.store.outbox).toHaveLength(2);
+
+  await invite();
+  expect(on.clerk.store.outbox).toHaveLength(2);
+});
+
+test("an accepted one is left as it is", async () => {
+  const outputs = await invite();
+  await signIn(on.clerk.issuer, { identifier: SARAH.email, password: SARAH.password });
+  const [invitation] = on.clerk.store.invitations.values();
+  if (invitation === undefined) throw new Error("nobody was invited");
+  on.clerk.store.invitations.set(invitation.id, { ...invitation, status: "accepted" });
+
+  await revokeInvitation(on.systems, outputs);
+
+  expect(invitations()).toEqual(["accepted"]);
+  expect(await ledger()).toMatchObject({ status: "sent" });
+});
+
+test("nobody is told whose user is not linked", async () => {
+  const inputs = await on.invitation(userId);
+  await rollBackUser();
+  expect(await ensureInvitation(on.systems, inputs)).toMatchObject({
+    status: "failed",
+    reason: `User ${userId} is not linked to Clerk, so there is nothing to tell. See why the user's own resource failed; both are tried again by the next \`up\`.`,
+  });
+  expect(on.clerk.store.outbox).toEqual([]);
+});
+
+test("an invitation of another Clerk instance is refused", async () => {
+  const outputs = await invite();
+  await changeLedger("clerk_instance_id = 'ins_other'");
+  await expect(revokeInvitation(on.systems, outputs)).rejects.toMatchObject({ code: "other-instance" });
+  expect(invitations()).toEqual(["pending"]);
+});
+
+test("an hourly limit leaves the rest for a later up, which sends each once", async () => {
+  await on.close();
+  on = await openTestSystems({
+    enforceLimits: true,
+    limits: { requestsPer10s: 10_000, invitationsPerHour: 2 },
+  });
+  const users = (await on.plan())
+    .flatMap(({ declared }) => (declared === null ? [] : [declared]))
+    .slice(0, 4);
+  for (const user of users) await ensureUser(on.systems, user);
+  const declared = (await on.plan()).flatMap(({ invitation, verdict }) =>
+    verdict === "unchanged" && invitation !== null ? [invitation] : [],
+  );
+
+  const outcomes = [];
+  for (const inputs of declared) outcomes.push((await ensureInvitation(on.systems, inputs)).status);
+
+  expect(outcomes).toEqual(["sent", "sent", "failed", "failed"]);
+  expect(on.clerk.store.outbox).toHaveLength(2);
+  // The third was asked for, and answered 429; the fourth never left.
+  expect(on.clerk.store.requests.filter(({ kind }) => kind === "POST /invitations")).toHaveLength(3);
+});

@@ -1,0 +1,51 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { readDecisions } from "../../providers/decisions";
+import { messageOf } from "../../providers/errors";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "decisions-"));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function reading(text: string) {
+  const path = join(directory, "decisions.yaml");
+  await writeFile(path, text);
+  try {
+    return readDecisions(path);
+  } catch (error) {
+    return messageOf(error).replaceAll(path, "decisions.yaml");
+  }
+}
+
+test("a file that is not there, or empty, decides nothing", async () => {
+  expect(readDecisions(join(directory, "nowhere.yaml")).size).toBe(0);
+  expect(await reading("# nothing yet\n")).toEqual(new Map());
+});
+
+test("reads who is skipped, and why", async () => {
+  expect(await reading('a1:\n  skip: asked to be forgotten\n"7": { skip: test account }\n')).toEqual(
+    new Map([
+      ["a1", { skip: "asked to be forgotten" }],
+      ["7", { skip: "test account" }],
+    ]),
+  );
+});
+
+test("names every entry that is no decision, with its line, in one error", async () => {
+  expect(await reading("a1: { skip: '' }\nb2: { skip: fine }\nc3:\n  skpi: typo\n")).toMatchInlineSnapshot(`
+    "decisions.yaml cannot be read as decisions: 
+      - line 1: a1 has to be { skip: "<reason>" }
+      - line 4: c3 has to be { skip: "<reason>" }"
+  `);
+});
+
+test("names the line of a file that is no YAML, or no map", async () => {
+  expect(await reading("a1: { skip: fine }\na1: { skip: twice }\n")).toContain("line 2: DUPLICATE_KEY");
+  expect(await reading("- a1\n")).toContain("line 1: it has to map each user_id to a decision");
+});
