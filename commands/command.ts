@@ -11,3 +11,16 @@ export async function command(main: (args: readonly string[]) => Promise<number>
     process.exitCode = 1;
   }
 }
+
+/** Keeps the process alive until somebody ends it, with Ctrl-C or otherwise. */
+export async function interrupted(): Promise<void> {
+  const alive = setInterval(() => undefined, 2 ** 30);
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(signal, () => {
+        resolve();
+      });
+    }
+  });
+  clearInterval(alive);
+}

@@ -1,10 +1,9 @@
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
 import { startSandbox } from "../sandbox/sandbox";
 import { createWorkspace } from "../sandbox/workspace";
-import { command } from "./command";
+import { command, interrupted } from "./command";
 import { initStack } from "./stack";
 
 /** `npm run sandbox [-- --env-file PATH]`: keeps both systems running and says how plain Pulumi finds them. */
@@ -29,15 +28,10 @@ void command(async (args) => {
         "",
       ].join("\n"),
     );
-    await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM"), forever()]);
+    await interrupted();
   } finally {
     await sandbox.stop();
     await workspace.remove();
   }
   return 0;
 });
-
-/** Neither server keeps the process alive by itself. */
-function forever(): Promise<never> {
-  return new Promise(() => setInterval(() => undefined, 2 ** 30));
-}

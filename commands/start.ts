@@ -6,7 +6,7 @@ import { sampleUsers } from "../sandbox/sample-users";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox";
 import { describeDifference, snapshotDatabase } from "../sandbox/snapshot";
 import { createWorkspace, sandboxEnvironment, type Workspace } from "../sandbox/workspace";
-import { command } from "./command";
+import { command, interrupted } from "./command";
 import { runPulumi } from "./pulumi-cli/run";
 import { initStack } from "./stack";
 
@@ -145,13 +145,7 @@ async function keep(sandbox: Sandbox, workspace: Workspace): Promise<number> {
   say("Kept, as you asked. Postgres, Clerk and the stack's state stay until Ctrl-C.");
   const environment = { ...workspace.environment, ...sandbox.environment, DOTENV_CONFIG_PATH: "/dev/null" };
   for (const [name, value] of Object.entries(environment)) process.stdout.write(`export ${name}=${value}\n`);
-  await new Promise<void>((resolve) => {
-    const alive = setInterval(() => undefined, 2 ** 30);
-    process.once("SIGINT", () => {
-      clearInterval(alive);
-      resolve();
-    });
-  });
+  await interrupted();
   return 0;
 }
 

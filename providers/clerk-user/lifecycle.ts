@@ -284,8 +284,12 @@ export async function rollBackUser(
   const held = await readUser(database, userId);
   if (held !== undefined && !needsRollback(held, owner)) return;
 
-  const known = held?.clerkUserId ?? clerkUserIdInState;
-  const live = known === null ? await clerk.userByExternalId(userId) : await clerk.user(known);
+  // The state may name a user of an earlier life: where the ledger holds this one, it alone knows.
+  const known = held === undefined ? clerkUserIdInState : held.clerkUserId;
+  const recorded = known === null ? undefined : await clerk.user(known);
+  // A create that was cut off may have left somebody whom nobody wrote down.
+  const isUnwritten = recorded === undefined && (known === null || held?.status === "creating");
+  const live = isUnwritten ? await clerk.userByExternalId(userId) : recorded;
   const ours = live !== undefined && isOurs(live, userId, mark) ? live : undefined;
   if (live !== undefined && ours === undefined) {
     systems.warn(

@@ -47,7 +47,7 @@ test("a run with failures and a rollback leave no digest, key, link, address or 
   );
   const errors: string[] = [];
   const note = (error: unknown) => {
-    errors.push(messageOf(error), error instanceof Error ? String(error.cause ?? "") : "");
+    errors.push(messageOf(error), error instanceof Error ? messageOf(error.cause) : "");
     return undefined;
   };
 
@@ -62,7 +62,7 @@ test("a run with failures and a rollback leave no digest, key, link, address or 
   const links = [...on.clerk.store.invitations.values()].flatMap(({ url, ticket }) => [url, ticket]);
   expect(errors.length).toBeGreaterThan(0);
   expect(made.filter(({ user }) => user !== undefined).length).toBeGreaterThan(30);
-  expect(links.length).toBeGreaterThan(60);
+  expect(links.length).toBeGreaterThan(50);
   for (const { user, mail } of made.slice(0, 10)) {
     if (mail !== undefined) await revokeInvitation(on.systems, mail);
     if (user !== undefined) await deleteUser(on.systems, user);

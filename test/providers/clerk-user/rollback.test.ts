@@ -121,10 +121,13 @@ describe("is a success", () => {
     await expectNothingMoreToDo();
   });
 
-  test("for one who was only being created, found by external id and mark", async () => {
+  test.each([
+    ["null", "the state knows the Clerk user of an earlier life"],
+    ["'user_earlier'", "the ledger, too"],
+  ])("for one who was only being created, found by external id and mark (%s: %s)", async (recorded) => {
     await on.query("update users set clerk_user_id = null where user_id = $1", [userId]);
-    await changeLedger("status = 'creating', clerk_user_id = null, origin = null, passwords = null");
-    await deleteUser(on.systems, { ...outputs, clerkUserId: "" });
+    await changeLedger(`status = 'creating', clerk_user_id = ${recorded}, origin = null, passwords = null`);
+    await deleteUser(on.systems, { ...outputs, clerkUserId: "user_earlier" });
     expect(sarah()).toBeUndefined();
     expect(await ledger()).toMatchObject({ status: "rolled_back" });
   });
