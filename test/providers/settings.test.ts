@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { describe, expect, test } from "vitest";
@@ -6,7 +7,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 
 import { messageOf } from "../../providers/errors";
-import { configKeys, parseConnection, parseSettings } from "../../providers/settings";
+import { configKeys, loadDotEnv, parseConnection, parseSettings } from "../../providers/settings";
 
 const environment = {
   DATABASE_URL: "postgres://app:s3cret@localhost:5432/app",
@@ -130,4 +131,24 @@ test("Pulumi.yaml declares each setting, with a type, a description and the defa
   expect(parseSettings(environment, { values, isSecret: () => true })).toEqual(
     parseSettings(environment, none),
   );
+});
+
+test("reads .env, or the file that DOTENV_CONFIG_PATH names, and what is set already wins", () => {
+  const directory = mkdtempSync(join(tmpdir(), "clerk-migration-dotenv-"));
+  const before = { ...process.env };
+  try {
+    const file = join(directory, "some.env");
+    writeFileSync(file, "CLERK_ISSUER_URL=https://from.file\nCLERK_API_URL=https://file.example.com\n");
+    process.env.DOTENV_CONFIG_PATH = file;
+    process.env.CLERK_API_URL = "https://environment.example.com";
+    loadDotEnv();
+    expect(process.env.CLERK_ISSUER_URL).toBe("https://from.file");
+    expect(process.env.CLERK_API_URL).toBe("https://environment.example.com");
+
+    process.env.DOTENV_CONFIG_PATH = join(directory, "missing.env");
+    expect(loadDotEnv).not.toThrow();
+  } finally {
+    process.env = before;
+    rmSync(directory, { recursive: true });
+  }
 });

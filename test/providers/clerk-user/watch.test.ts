@@ -35,10 +35,7 @@ test.each<[string, (it: TestSystems) => unknown]>([
     "email-changed",
     (on) => on.query("update users set email = 'other@example.com' where user_id = $1", [user.userId]),
   ],
-  [
-    "unlinked",
-    (on) => on.query("update users set clerk_user_id = null where user_id = $1", [user.userId]),
-  ],
+  ["unlinked", (on) => on.query("update users set clerk_user_id = null where user_id = $1", [user.userId])],
   [
     "relinked",
     (on) => on.query("update users set clerk_user_id = 'user_x' where user_id = $1", [user.userId]),
