@@ -12,6 +12,8 @@ export interface RequestOptions {
   readonly requestsPer10s: number;
   /** Called before every request that writes; what it throws stops the request. */
   readonly beforeWrite?: () => void;
+  /** How long an answer may take. @default 30,000 */
+  readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -57,6 +59,7 @@ export type Requests = ReturnType<typeof openRequests>;
 export function openRequests(options: RequestOptions) {
   const ownLimit = options.secretKey.startsWith("sk_live_") ? LIMITS.production : LIMITS.development;
   const limiter = createLimiter(options.requestsPer10s || ownLimit, LONGEST_PAUSE_S);
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   let refusedKey: ClerkError | undefined;
   let requests = 0;
 
@@ -87,7 +90,7 @@ export function openRequests(options: RequestOptions) {
     if (request.writes) options.beforeWrite?.();
     requests++;
     try {
-      return await withTimeout(attempt());
+      return await withTimeout(attempt(), timeoutMs);
     } catch (error) {
       const failure = clerkError(request.name, error);
       if (failure.failure.status === 429) limiter.pause(request.name, failure.failure.retryAfter ?? 1);
@@ -101,7 +104,7 @@ export function openRequests(options: RequestOptions) {
     return send(reading(name), async () => {
       const response = await fetch(new URL(`/v1${path}`, options.apiUrl), {
         headers: { Authorization: `Bearer ${options.secretKey}`, "Clerk-API-Version": API_VERSION },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       const text = await response.text();
       if (!response.ok) throw new ClerkError(name, failureOf(response, text));
@@ -125,10 +128,10 @@ function retryDelay(request: Request, error: ClerkError, tries: number): number 
   return rule.delay * 2 ** (tries - 1) * (0.75 + Math.random() / 2);
 }
 
-async function withTimeout<T>(work: Promise<T>): Promise<T> {
+async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   const timer = new AbortController();
-  const timeout = wait(TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`no answer within ${(TIMEOUT_MS / 1000).toString()} s`);
+  const timeout = wait(timeoutMs, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`no answer within ${(timeoutMs / 1000).toString()} s`);
   });
   try {
     return await Promise.race([work, timeout]);

@@ -1,8 +1,12 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
 import { afterEach, expect, test } from "vitest";
 
 import { signIn } from "../../sandbox/clerk/sign-in";
 import { connected } from "../../sandbox/postgres";
 import { sampleUsers } from "../../sandbox/sample-users";
+import { describeDifference, snapshotDatabase } from "../../sandbox/snapshot";
 import { type Stack, startStack } from "./stack";
 
 const legacy = sampleUsers.filter((user) => user.clerkUserId === null);
@@ -143,4 +147,34 @@ test("says what is wrong with key, database, settings and table in sentences, an
     expect(run.output).not.toMatch(/^\s+at /m);
   }
   expect(stack.clerk.store.requests.filter((request) => request.wrote)).toEqual([]);
+});
+
+test("ROLLBACK=unlink keeps the Clerk users and clears links and marks", async () => {
+  stack = await startStack();
+  const before = await snapshotDatabase(stack.databaseUrl);
+  expect((await stack.up({ MIGRATE_EMAIL: first.email })).exitCode).toBe(0);
+
+  const run = await stack.destroy({ ROLLBACK: "unlink" });
+
+  expect(run.exitCode, run.output).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)?.privateMetadata).toEqual({});
+  expect(describeDifference(before, await snapshotDatabase(stack.databaseUrl))).toEqual([]);
+});
+
+test("state that somebody has damaged is mended by the next up, and stops a destroy with a sentence", async () => {
+  stack = await startStack();
+  expect((await stack.up({ MIGRATE_EMAIL: first.email })).exitCode).toBe(0);
+  const file = join(stack.directory, "state/.pulumi/stacks/clerk-migration/sandbox.json");
+  const damaged = (await readFile(file, "utf8")).replaceAll('"origin":"created"', '"origin":7');
+  await writeFile(file, damaged);
+
+  const destroy = await stack.destroy();
+  expect(destroy.exitCode).not.toBe(0);
+  expect(destroy.output).toContain("has another form than this version reads (origin)");
+  expect(destroy.output).not.toMatch(/^\s+at /m);
+
+  const up = await stack.up({ MIGRATE_EMAIL: first.email });
+  expect(up.exitCode, up.output).toBe(0);
+  expect((await stack.destroy()).exitCode).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)).toBeUndefined();
 });

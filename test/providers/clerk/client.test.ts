@@ -119,6 +119,24 @@ describe("failures", () => {
     },
   );
 
+  test("gives up on an answer that never comes: reads again, and never repeats a create", async () => {
+    local = await startClerk({ enforceLimits: false });
+    const clerk = openClerk({
+      secretKey: local.secretKey,
+      apiUrl: local.url,
+      requestsPer10s: 100_000,
+      timeoutMs: 300,
+    });
+    local.faults.add(
+      { on: "GET /instance", effect: { type: "hang" } },
+      { on: "POST /users", effect: { type: "hang", committed: true } },
+    );
+    expect((await clerk.instance()).id).toBe(local.instanceId);
+    await expect(clerk.createUser(newUser(1))).rejects.toThrow("no answer within 0.3 s");
+    expect(kinds()).toEqual(["GET /instance", "GET /instance", "POST /users"]);
+    expect(local.store.users.size).toBe(1);
+  });
+
   test("fails at once for what is not listed", async () => {
     const clerk = await open();
     local.faults.add({ on: "GET /instance", times: 5, effect: { type: "answer", status: 403 } });
