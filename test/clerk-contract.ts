@@ -247,3 +247,9 @@ function undressed(body: unknown, query: URLSearchParams): unknown {
   }
   return list;
 }
+
+/** What Clerk's reference has against any of these; nothing where its file is not at hand. */
+export async function contractProblems(exchanges: readonly Exchange[]): Promise<string[]> {
+  const contract = await clerkContract();
+  return exchanges.flatMap((exchange) => contract?.check(exchange) ?? []);
+}

@@ -13,7 +13,7 @@ import { createDatabase, dropDatabase } from "../sandbox/postgres";
 import { loadSample } from "../sandbox/sample-users";
 import { clerkSettings } from "../sandbox/sandbox";
 import { createWorkspace, sandboxEnvironment, sandboxStack } from "../sandbox/workspace";
-import { clerkContract } from "./clerk-contract";
+import { contractProblems } from "./clerk-contract";
 
 export interface Run {
   readonly exitCode: number | null;
@@ -164,8 +164,7 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
     async stop() {
       await Promise.all([clerk.stop(), workspace.remove()]);
       await dropDatabase(adminUrl, databaseUrl);
-      const contract = await clerkContract();
-      return exchanges.flatMap((exchange) => contract?.check(exchange) ?? []);
+      return contractProblems(exchanges);
     },
   };
 }

@@ -6,7 +6,7 @@ import { makePlan, type World } from "../../providers/plan";
 import { describePlan } from "../../providers/plan-text";
 import type { LedgerInvitation, LedgerUser } from "../../providers/postgres/ledger";
 import type { UserRow } from "../../providers/postgres/legacy-users";
-import { project, stackName } from "../both-systems";
+import { PROJECT, STACK } from "../systems";
 
 const settings = {
   email: undefined,
@@ -33,7 +33,7 @@ function row(userId: string, changes: Partial<UserRow> = {}): UserRow {
 function linked(of: UserRow, changes: Partial<LedgerUser> = {}): LedgerUser {
   return {
     userId: of.userId,
-    stack: stackName,
+    stack: STACK,
     clerkInstanceId: "ins_1",
     clerkUserId: `user_${of.userId}`,
     origin: "created",
@@ -50,7 +50,7 @@ function linked(of: UserRow, changes: Partial<LedgerUser> = {}): LedgerUser {
 }
 
 function mail(userId: string, status: LedgerInvitation["status"]): LedgerInvitation {
-  const sent = { userId, stack: stackName, clerkInstanceId: "ins_1", invitationId: "inv_1" };
+  const sent = { userId, stack: STACK, clerkInstanceId: "ins_1", invitationId: "inv_1" };
   return { ...sent, emailFingerprint: null, status, attempt: 2, failure: null };
 }
 
@@ -60,8 +60,8 @@ function world(rows: UserRow[], users: LedgerUser[] = [], invitations: LedgerInv
   return {
     rows,
     ledger: { users: byId(users), invitations: byId(invitations) },
-    project,
-    stack: stackName,
+    project: PROJECT,
+    stack: STACK,
     clerkInstanceId: "ins_1",
     decisions: new Map(),
   };
@@ -240,7 +240,7 @@ test("the outputs add up, and describe failures by user_id with their remedy", (
   );
   const outputs = stackOutputs(
     makePlan(before, settings),
-    stackName,
+    STACK,
     "ins_1",
     { total: 4, linked: 1, legacy: 2, withPassword: 3 },
     before.ledger,

@@ -3,34 +3,25 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ensureInvitation, revokeInvitation } from "../../../providers/clerk-invitation/lifecycle";
 import { ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { sweep } from "../../../providers/migration/lifecycle";
+import type { Exchange } from "../../../sandbox/clerk/server";
 import { signIn, ticketIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
-import {
-  declared,
-  legacyUser,
-  legacyUsers,
-  openTestSystems,
-  project,
-  stackName,
-  type TestSystems,
-} from "../../both-systems";
+import { contractProblems } from "../../clerk-contract";
+import { legacyUsers, openTestSystems, SARAH, type TestSystems } from "../../systems";
 
-const user = legacyUser();
+const user = SARAH;
+const exchanges: Exchange[] = [];
 let it: TestSystems;
 
 beforeEach(async () => {
-  it = await openTestSystems();
+  it = await openTestSystems({ onExchange: (exchange) => exchanges.push(exchange) });
 });
 afterEach(async () => {
-  expect(await it.stop()).toEqual([]);
+  await it.close();
+  expect(await contractProblems(exchanges.splice(0))).toEqual([]);
 });
 
-/** What the plan declares now. */
-async function mail(userId = user.userId) {
-  const planned = (await it.plan()).find((one) => one.userId === userId);
-  if (planned?.invitation == null) throw new Error("no invitation is declared");
-  return planned.invitation;
-}
+const mail = (userId = user.userId) => it.invitation(userId);
 const entry = async () =>
   (
     await it.query<{ status: string; attempt: number }>(
@@ -40,7 +31,7 @@ const entry = async () =>
 const outbox = () => it.clerk.store.outbox.map(({ to }) => to);
 
 test("tells a user once, keeps the link to itself, and its ticket signs the right user in", async () => {
-  const made = await ensureUser(it.systems, await declared(it, user.userId));
+  const made = await ensureUser(it.systems, await it.declared(user.userId));
   const inputs = await mail();
 
   const outputs = await ensureInvitation(it.systems, inputs);
@@ -55,7 +46,7 @@ test("tells a user once, keeps the link to itself, and its ticket signs the righ
 });
 
 test("a refusal is a warning that raises the attempt, and the next up sends it", async () => {
-  await ensureUser(it.systems, await declared(it, user.userId));
+  await ensureUser(it.systems, await it.declared(user.userId));
   const body = { errors: [{ code: "invitations_not_supported", message: "not supported" }] };
   it.clerk.faults.add({ on: "POST /invitations", effect: { type: "answer", status: 400, body } });
 
@@ -76,7 +67,7 @@ test.each([
 ] as const)(
   "$type: the outcome stays unknown in this run, and the next finds the mail that went out",
   async (effect) => {
-    await ensureUser(it.systems, await declared(it, user.userId));
+    await ensureUser(it.systems, await it.declared(user.userId));
     it.clerk.faults.add({ on: "POST /invitations", effect });
 
     expect(await ensureInvitation(it.systems, await mail())).toMatchObject({ status: "unknown" });
@@ -88,7 +79,7 @@ test.each([
 );
 
 test("a mail that never went out is sent by the next run", async () => {
-  await ensureUser(it.systems, await declared(it, user.userId));
+  await ensureUser(it.systems, await it.declared(user.userId));
   it.clerk.faults.add({ on: "POST /invitations", effect: { type: "cut-before" } });
   await ensureInvitation(it.systems, await mail());
   expect(outbox()).toEqual([]);
@@ -97,7 +88,7 @@ test("a mail that never went out is sent by the next run", async () => {
 });
 
 test("revokes an open one, and finds it revoked the second time", async () => {
-  await ensureUser(it.systems, await declared(it, user.userId));
+  await ensureUser(it.systems, await it.declared(user.userId));
   const outputs = await ensureInvitation(it.systems, await mail());
   await revokeInvitation(it.systems, outputs);
   await revokeInvitation(it.systems, outputs);
@@ -106,7 +97,7 @@ test("revokes an open one, and finds it revoked the second time", async () => {
 });
 
 test("a revocation that was cut off is finished, or taken back, by the next run", async () => {
-  await ensureUser(it.systems, await declared(it, user.userId));
+  await ensureUser(it.systems, await it.declared(user.userId));
   const outputs = await ensureInvitation(it.systems, await mail());
   await it.query("update clerk_migration.invitations set status = 'revoking', attempt = 2");
   expect(await ensureInvitation(it.systems, await mail())).toMatchObject({
@@ -126,7 +117,7 @@ test("a revocation that was cut off is finished, or taken back, by the next run"
 });
 
 test("whoever has arrived is never told again, though the mail was taken back", async () => {
-  await ensureUser(it.systems, await declared(it, user.userId));
+  await ensureUser(it.systems, await it.declared(user.userId));
   const outputs = await ensureInvitation(it.systems, await mail());
   await signIn(it.clerk.issuer, { identifier: user.email, password: user.password });
   await revokeInvitation(it.systems, outputs);
@@ -135,13 +126,13 @@ test("whoever has arrived is never told again, though the mail was taken back", 
 });
 
 test("the root's delete rolls back whom the state has forgotten, invitations first, and names those it may not", async () => {
-  const before = await snapshotDatabase(it.databaseUrl);
+  const before = await snapshotDatabase(it.database.url);
   for (const { userId } of legacyUsers.slice(0, 5)) {
-    await ensureUser(it.systems, await declared(it, userId));
+    await ensureUser(it.systems, await it.declared(userId));
     await ensureInvitation(it.systems, await mail(userId));
   }
   await signIn(it.clerk.issuer, { identifier: user.email, password: user.password });
-  const root = { project, stack: stackName, clerkInstanceId: it.clerk.instanceId };
+  const root = it.migration;
 
   await expect(sweep(it.systems, root)).rejects.toThrow(
     new RegExp(
@@ -149,10 +140,9 @@ test("the root's delete rolls back whom the state has forgotten, invitations fir
     ),
   );
   expect([...it.clerk.store.users.values()].filter(({ externalId }) => externalId !== null)).toHaveLength(1);
-  await it.systems.close();
 
-  await sweep(it.reopen({ ROLLBACK_SIGNED_IN: "delete" }), root);
+  await sweep(await it.restart({ rollbackSignedIn: "delete" }), root);
   expect([...it.clerk.store.users.values()].filter(({ externalId }) => externalId !== null)).toEqual([]);
   expect([...it.clerk.store.invitations.values()].filter(({ status }) => status === "pending")).toEqual([]);
-  expect(describeDifference(before, await snapshotDatabase(it.databaseUrl))).toEqual([]);
+  expect(describeDifference(before, await snapshotDatabase(it.database.url))).toEqual([]);
 });

@@ -7,7 +7,7 @@ import { readUser } from "../../../providers/postgres/ledger-users";
 import type { User } from "../../../sandbox/clerk/server";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
-import { legacyUsers, openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../../systems";
+import { legacyUsers, MARCUS, openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../../systems";
 
 const { userId } = SARAH;
 const MARK = { clerk_migration: { project: PROJECT, stack: STACK } };
@@ -102,6 +102,12 @@ describe("a new user", () => {
     expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("unchanged");
   });
 
+  test("signs in to Clerk with the old password, and with no other", async () => {
+    await ensure();
+    expect(await signedIn(SARAH.password)).toMatchObject({ status: "complete", userId: onlyUser().id });
+    expect(await signedIn("another password")).toMatchObject({ status: "refused" });
+  });
+
   test("without a name, or with one word, gets just that", async () => {
     for (const email of ["noor@example.org", "tom@example.com"]) {
       const { userId: id = "" } = legacyUsers.find((user) => user.email === email) ?? {};
@@ -112,6 +118,16 @@ describe("a new user", () => {
       });
       await expectNothingMoreToDo(id);
     }
+  });
+
+  test("has no password in Clerk where the setting says reset", async () => {
+    const inputs = await on.declared(userId, { passwords: "reset" });
+    const outputs = await ensureUser(on.systems, inputs);
+
+    expect(onlyUser().password).toBeNull();
+    expect(outputs.passwords).toBe("reset");
+    expect(await signedIn(SARAH.password)).not.toMatchObject({ status: "complete" });
+    await expectNothingMoreToDo();
   });
 
   test("whose digest Clerk refuses is created without a password, with a warning", async () => {
@@ -127,6 +143,21 @@ describe("a new user", () => {
       `User ${userId}: Clerk does not take this password hash, so the user is created without a password and sets one at the first sign-in.`,
     ]);
     await expectNothingMoreToDo();
+  });
+
+  test("changes nothing of the application's data but clerk_user_id", async () => {
+    const before = await snapshotDatabase(on.database.url);
+    await ensure();
+    expect(describeDifference(before, await snapshotDatabase(on.database.url))).toEqual([
+      "Table public.users differs in: clerk_user_id.",
+    ]);
+  });
+
+  test("costs one request to Clerk", async () => {
+    await ensure(MARCUS.userId);
+    const before = on.clerk.store.requests.length;
+    await ensure();
+    expect(on.clerk.store.requests.slice(before).map((request) => request.kind)).toEqual(["POST /users"]);
   });
 });
 
@@ -148,6 +179,16 @@ describe("somebody else in Clerk", () => {
     expect(await ledger()).toMatchObject({ status: "linked", failure: null });
   });
 
+  test("who has the external id refuses this user and is left alone", async () => {
+    const other = stranger({ externalId: userId });
+
+    await expect(ensure()).rejects.toMatchObject({ code: "external-id-taken" });
+
+    expect(on.clerk.store.users.get(other.id)).toEqual(other);
+    expect(await ledger()).toMatchObject({ status: "refused" });
+    expect(on.written()).toEqual([]);
+  });
+
   test("who has the external id and the mark of another stack is not ours", async () => {
     stranger({
       externalId: userId,
@@ -164,6 +205,25 @@ describe("a row that changes between plan and run", () => {
     await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "row-gone" });
     expect(on.written()).toEqual([]);
     expect(await ledger()).toMatchObject({ status: "refused", failure: { code: "row-gone" } });
+  });
+
+  test("and is linked by somebody else is refused, and the link stays", async () => {
+    const inputs = await on.declared(userId);
+    await change("clerk_user_id = $1", "user_by_hand");
+    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "linked-elsewhere" });
+    expect(on.written()).toEqual([]);
+    expect(await on.link(userId)).toBe("user_by_hand");
+    expect(await ledger()).toMatchObject({ status: "refused" });
+  });
+
+  test("and has lost its digest is refused, whatever the way of its passwords", async () => {
+    const inputs = await on.declared(userId);
+    await change("password_hash = null");
+    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "no-digest" });
+    await expect(ensureUser(on.systems, { ...inputs, passwords: "reset" })).rejects.toMatchObject({
+      code: "no-digest",
+    });
+    expect(on.written()).toEqual([]);
   });
 
   test("and has a new digest sends that one", async () => {
@@ -205,6 +265,13 @@ describe("a row that changes between plan and run", () => {
 
 describe("an answer that is lost", () => {
   test.each([
+    ["the connection is cut after the user was created", { type: "cut-after" }],
+    ["the connection is cut before anything happened", { type: "cut-before" }],
+    ["the answer is cut off in the middle", { type: "truncated-json" }],
+    ["the answer is empty", { type: "empty-body" }],
+    ["a proxy answers for Clerk, which created the user", { type: "answer", status: 502, committed: true }],
+    ["Clerk fails after it created the user", { type: "answer", status: 500, committed: true }],
+    ["Clerk is unavailable", { type: "answer", status: 503 }],
     ["the resource is locked", { type: "answer", status: 409 }],
     ["the limit is used up for a second", { type: "answer", status: 429, retryAfter: 1 }],
   ] as const)("ends with one user, linked: %s", async (_story, effect) => {
@@ -272,6 +339,20 @@ describe("a run that was cut off", () => {
     await expectNothingMoreToDo();
   });
 
+  test("after the create is resumed with the user that is there", async () => {
+    await ensure();
+    const { id } = onlyUser();
+    await forgetLink();
+    await on.restart();
+
+    await ensure();
+
+    expect(onlyUser().id).toBe(id);
+    expect(await on.link(userId)).toBe(id);
+    expect(on.written()).toEqual(["POST /users"]);
+    await expectNothingMoreToDo();
+  });
+
   test("after the create records whether that user has a password, not what today's setting says", async () => {
     await ensure();
     await forgetLink();
@@ -305,6 +386,33 @@ describe("a run that was cut off", () => {
 
     expect(await ledger()).toMatchObject({ status: "creating", failure: { code: "row-gone" } });
   });
+
+  test("in the middle of a rollback is resumed by linking again, whether or not Clerk's user is gone", async () => {
+    for (const isGone of [false, true]) {
+      await ensure();
+      const { id } = onlyUser();
+      await change("clerk_user_id = null");
+      await on.query("update clerk_migration.users set status = 'unlinking' where user_id = $1", [userId]);
+      if (isGone) on.clerk.store.removeUser(id);
+
+      await ensure();
+
+      expect(onlyUser().id === id).toBe(!isGone);
+      expect(await on.link(userId)).toBe(onlyUser().id);
+      await expectNothingMoreToDo();
+    }
+  });
+
+  test("with a ledger that has lost the user links the one who is ours", async () => {
+    const outputs = await ensure();
+    await on.query("delete from clerk_migration.users");
+
+    const again = await ensureUser(on.systems, { ...outputs, attempt: 2 });
+
+    expect(again.clerkUserId).toBe(outputs.clerkUserId);
+    expect(await ledger()).toMatchObject({ status: "linked", clerkUserId: outputs.clerkUserId });
+    expect(on.written()).toEqual(["POST /users"]);
+  });
 });
 
 describe("a changed row", () => {
@@ -315,6 +423,28 @@ describe("a changed row", () => {
       "Sara@example.com ",
       NEW_PASSWORD_DIGEST,
     );
+
+  test("is applied to a user who has not signed in yet: names, address and password", async () => {
+    const { id } = await ensure().then(onlyUser);
+    await rename();
+    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("update");
+
+    const outputs = await ensure();
+
+    expect(on.live(userId)).toMatchObject({
+      id,
+      firstName: "Sara",
+      lastName: "Chen-Lee",
+      password: { digest: NEW_PASSWORD_DIGEST },
+    });
+    expect(on.live(userId)?.emailAddresses).toMatchObject([
+      { emailAddress: "sara@example.com", status: "verified" },
+    ]);
+    expect(outputs).toMatchObject({ email: "sara@example.com", condition: "ok" });
+    expect(differs(outputs, await on.declared(userId))).toBe(false);
+    expect(on.clerk.store.outbox).toEqual([]);
+    await expectNothingMoreToDo();
+  });
 
   test("touches nothing of a user who has signed in, but is acknowledged", async () => {
     await ensure();
@@ -408,6 +538,14 @@ describe("a link", () => {
     expect(on.clerk.store.users.has(outputs.clerkUserId)).toBe(true);
     expect(await on.link(userId)).toBe("user_stranger");
     expect(await ledger()).toMatchObject({ status: "linked" });
+  });
+
+  test("to a user who was deleted in Clerk fails with the remedy, and nobody is created anew", async () => {
+    const outputs = await ensure();
+    on.clerk.store.removeUser(outputs.clerkUserId);
+    await expect(ensure()).rejects.toThrow(/was deleted in Clerk .* roll it back first/);
+    expect(on.written()).toEqual(["POST /users"]);
+    expect(await ledger()).toMatchObject({ status: "linked", failure: { code: "gone" } });
   });
 
   test("to a user who has lost our mark is left alone", async () => {

@@ -4,7 +4,9 @@ import type { ClerkUserOutputs } from "../../../providers/clerk-user/inputs";
 import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { readUser } from "../../../providers/postgres/ledger-users";
 import { signIn } from "../../../sandbox/clerk/sign-in";
+import { loadSample } from "../../../sandbox/sample-users";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
+import { testDatabase } from "../../database";
 import { MARCUS, openTestSystems, SARAH, type TestSystems } from "../../systems";
 
 const { userId } = SARAH;
@@ -31,6 +33,43 @@ async function expectNothingMoreToDo(): Promise<void> {
   expect(describeDifference(rows, await snapshotDatabase(on.database.url))).toEqual([]);
   expect(await ledger()).toEqual(before);
 }
+
+test("unlinks and deletes what we made, and restores the table to the byte", async () => {
+  const made = await snapshotDatabase(on.database.url);
+  const before = await snapshotOfSample();
+
+  await deleteUser(on.systems, outputs);
+
+  expect(sarah()).toBeUndefined();
+  expect(await ledger()).toMatchObject({ status: "rolled_back", clerkUserId: null, attempt: 2 });
+  const after = await snapshotDatabase(on.database.url);
+  expect(describeDifference(before, after)).toEqual([]);
+  expect(describeDifference(made, after)).toEqual(["Table public.users differs in: clerk_user_id."]);
+  await expectNothingMoreToDo();
+});
+
+test.each([
+  { type: "cut-before" },
+  { type: "cut-after" },
+  { type: "truncated-json" },
+  { type: "answer", status: 503, committed: true },
+] as const)("$type while deleting still ends with nobody", async (effect) => {
+  on.clerk.faults.add({ on: "DELETE /users/{user_id}", effect });
+  await deleteUser(on.systems, outputs);
+  expect(sarah()).toBeUndefined();
+  expect(await ledger()).toMatchObject({ status: "rolled_back" });
+});
+
+test("leaves a Clerk user alone that no longer carries our mark, with a warning", async () => {
+  on.clerk.store.changeUser(outputs.clerkUserId, { privateMetadata: {} });
+  await deleteUser(on.systems, outputs);
+  expect(on.written()).toEqual(["POST /users"]);
+  expect(sarah()).toBeDefined();
+  expect(on.warnings).toEqual([
+    `User ${userId}: the Clerk user ${outputs.clerkUserId} no longer carries our mark, so it is left alone.`,
+  ]);
+  await expectNothingMoreToDo();
+});
 
 describe("a user who has made the account his own", () => {
   test("by signing in is refused, and nothing is written", async () => {
@@ -181,3 +220,14 @@ test("a link to a user whom somebody else has just linked as well is explained w
     code: "postgres-23505",
   });
 });
+
+/** The sample as it was before anybody was migrated, in a database of its own. */
+async function snapshotOfSample() {
+  const untouched = await testDatabase();
+  try {
+    await loadSample(untouched.url);
+    return await snapshotDatabase(untouched.url);
+  } finally {
+    await untouched.drop();
+  }
+}

@@ -4,20 +4,24 @@ import type { ClerkUserOutputs } from "../../../providers/clerk-user/inputs";
 import { differs } from "../../../providers/clerk-user/inputs";
 import { ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { readUserState } from "../../../providers/clerk-user/watch";
+import type { Exchange } from "../../../sandbox/clerk/server";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { snapshotDatabase } from "../../../sandbox/snapshot";
-import { declared, legacyUser, legacyUsers, openTestSystems, type TestSystems } from "../../both-systems";
+import { contractProblems } from "../../clerk-contract";
+import { legacyUsers, openTestSystems, SARAH, type TestSystems } from "../../systems";
 
-const user = legacyUser();
+const user = SARAH;
+const exchanges: Exchange[] = [];
 let it: TestSystems;
 let outputs: ClerkUserOutputs;
 
 beforeEach(async () => {
-  it = await openTestSystems();
-  outputs = await ensureUser(it.systems, await declared(it, user.userId));
+  it = await openTestSystems({ onExchange: (exchange) => exchanges.push(exchange) });
+  outputs = await ensureUser(it.systems, await it.declared(user.userId));
 });
 afterEach(async () => {
-  expect(await it.stop()).toEqual([]);
+  await it.close();
+  expect(await contractProblems(exchanges.splice(0))).toEqual([]);
 });
 
 test.each<[string, (it: TestSystems) => unknown]>([
@@ -42,7 +46,10 @@ test.each<[string, (it: TestSystems) => unknown]>([
   ],
 ])("sees that a user is %s, reports it as drift, and writes nothing", async (condition, change) => {
   await change(it);
-  const before = [JSON.stringify([...it.clerk.store.users.values()]), await snapshotDatabase(it.databaseUrl)];
+  const before = [
+    JSON.stringify([...it.clerk.store.users.values()]),
+    await snapshotDatabase(it.database.url),
+  ];
 
   const read = await readUserState(it.systems, outputs);
 
@@ -50,7 +57,7 @@ test.each<[string, (it: TestSystems) => unknown]>([
   expect(differs(read, outputs)).toBe(true);
   expect([
     JSON.stringify([...it.clerk.store.users.values()]),
-    await snapshotDatabase(it.databaseUrl),
+    await snapshotDatabase(it.database.url),
   ]).toEqual(before);
 });
 
@@ -64,7 +71,7 @@ test("stores a sign-in silently", async () => {
 test("asks Clerk once for up to 100 users", async () => {
   const others = [];
   for (const { userId } of legacyUsers.slice(1))
-    others.push(await ensureUser(it.systems, await declared(it, userId)));
+    others.push(await ensureUser(it.systems, await it.declared(userId)));
   const before = it.clerk.store.requests.length;
 
   await Promise.all([outputs, ...others].map((one) => readUserState(it.systems, one)));
