@@ -231,13 +231,15 @@ async function sync(
       : null;
   const firstName = (live.firstName ?? "") === profile.firstName ? undefined : profile.firstName;
   const lastName = (live.lastName ?? "") === profile.lastName ? undefined : profile.lastName;
-  if (firstName !== undefined || lastName !== undefined || password !== null) {
-    synced = await clerk.updateUser(live.id, {
-      ...(firstName === undefined ? {} : { firstName }),
-      ...(lastName === undefined ? {} : { lastName }),
-      ...(password === null ? {} : { password }),
-    });
-  }
+  const createdAt =
+    profile.createdAt === "" || Date.parse(profile.createdAt) === live.createdAt ? undefined : profile.createdAt;
+  const changes = {
+    ...(firstName === undefined ? {} : { firstName }),
+    ...(lastName === undefined ? {} : { lastName }),
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(password === null ? {} : { password }),
+  };
+  if (Object.keys(changes).length > 0) synced = await clerk.updateUser(live.id, changes);
   if (live.primaryEmail !== profile.email) {
     await clerk.replaceEmail(live.id, profile.email);
     synced = (await clerk.user(live.id)) ?? synced;

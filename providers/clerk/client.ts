@@ -29,6 +29,8 @@ export interface NewClerkUser {
 export interface ClerkUserChanges {
   readonly firstName?: string | null;
   readonly lastName?: string | null;
+  /** RFC 3339. */
+  readonly createdAt?: string;
   readonly password?: { readonly digest: string; readonly hasher: Hasher };
 }
 
@@ -128,13 +130,14 @@ export function openClerk(options: RequestOptions) {
       );
     },
 
-    /** Names and password; an absent field stays, a null name is emptied. */
+    /** Names, date and password; an absent field stays, a null name is emptied. */
     updateUser(clerkUserId: string, changes: ClerkUserChanges): Promise<ClerkUser> {
       return send(writing("PATCH /users/{id}"), async () =>
         parseUser(
           await sdk.users.updateUser(clerkUserId, {
             ...(changes.firstName === undefined ? {} : { firstName: changes.firstName ?? "" }),
             ...(changes.lastName === undefined ? {} : { lastName: changes.lastName ?? "" }),
+            ...(changes.createdAt === undefined ? {} : { createdAt: new Date(changes.createdAt) }),
             ...(changes.password === undefined
               ? {}
               : { passwordDigest: changes.password.digest, passwordHasher: changes.password.hasher }),

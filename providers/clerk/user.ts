@@ -55,6 +55,7 @@ export const clerkUserSchema = z
     passwordEnabled: user.password_enabled ?? false,
     passwordLastUpdatedAt: user.password_last_updated_at,
     lastSignInAt: user.last_sign_in_at,
+    createdAt: user.created_at,
     banned: user.banned ?? false,
     locked: user.locked ?? false,
   }));

@@ -446,6 +446,16 @@ describe("a changed row", () => {
     await expectNothingMoreToDo();
   });
 
+  test("carries a corrected created_at over", async () => {
+    await ensure();
+    await on.query("update users set created_at = '2019-05-06T07:08:09.123Z' where user_id = $1", [userId]);
+
+    await ensure();
+
+    expect(on.live(userId)?.createdAt).toBe(Date.parse("2019-05-06T07:08:09.123Z"));
+    await expectNothingMoreToDo();
+  });
+
   test("touches nothing of a user who has signed in, but is acknowledged", async () => {
     await ensure();
     await signedIn(SARAH.password);
