@@ -232,7 +232,9 @@ async function sync(
   const firstName = (live.firstName ?? "") === profile.firstName ? undefined : profile.firstName;
   const lastName = (live.lastName ?? "") === profile.lastName ? undefined : profile.lastName;
   const createdAt =
-    profile.createdAt === "" || Date.parse(profile.createdAt) === live.createdAt ? undefined : profile.createdAt;
+    profile.createdAt === "" || Date.parse(profile.createdAt) === live.createdAt
+      ? undefined
+      : profile.createdAt;
   const changes = {
     ...(firstName === undefined ? {} : { firstName }),
     ...(lastName === undefined ? {} : { lastName }),
