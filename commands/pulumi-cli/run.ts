@@ -41,9 +41,9 @@ export async function runPulumi(args: readonly string[], options: RunOptions = {
   let lastSignalAt = -Infinity;
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const passOn = (signal: NodeJS.Signals) => {
-    const isEcho = performance.now() - lastSignalAt < ECHO_MS;
+    if (performance.now() - lastSignalAt < ECHO_MS) return;
     lastSignalAt = performance.now();
-    if (!isEcho && !(inTerminal && signal === "SIGINT")) child.kill(signal);
+    if (!(inTerminal && signal === "SIGINT")) child.kill(signal);
   };
   for (const signal of signals) process.on(signal, passOn);
   await once(child, "close");

@@ -485,7 +485,11 @@ describe("npm run pulumi", () => {
     process.kill(child.pid, "SIGINT");
     await expect.poll(() => readFile(heard, "utf8")).toBe("INT\n");
     // Until then a second signal counts as an echo of the first.
-    await expect.poll(() => child.kill("SIGTERM") && child.exitCode, { timeout: 10_000 }).toBe(3);
+    const terminated = () => {
+      child.kill("SIGTERM");
+      return child.exitCode;
+    };
+    await expect.poll(terminated, { timeout: 10_000 }).toBe(3);
 
     expect(await readFile(heard, "utf8")).toBe("INT\n");
   });
