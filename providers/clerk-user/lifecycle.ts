@@ -91,9 +91,10 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
     passwords: ensured.passwords,
     digestFingerprint,
     profileFingerprint: profileFingerprint(userId, profile),
-    clerkPasswordAt: hasNewPassword(ensured.user, before)
-      ? (before?.clerkPasswordAt ?? null)
-      : live.passwordLastUpdatedAt,
+    clerkPasswordAt:
+      observed !== undefined && hasNewPassword(observed, before)
+        ? (before?.clerkPasswordAt ?? null)
+        : live.passwordLastUpdatedAt,
     attempt: inputs.attempt,
   });
   if (!linked) throw await takeBack(systems, userId, live, before);
