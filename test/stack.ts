@@ -37,6 +37,8 @@ export interface Stack {
   loseState(): Promise<void>;
   /** What `pulumi cancel` does after a killed run: takes the lock away. */
   cancel(): Promise<Run>;
+  /** `pulumi state …`, which knows no config file. */
+  state(...args: readonly string[]): Promise<Run>;
   up(variables?: Variables): Promise<Run>;
   destroy(variables?: Variables): Promise<Run>;
   configure(values: Variables): Promise<void>;
@@ -154,6 +156,7 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
       await init();
     },
     cancel: () => run(["cancel", "--yes"], {}),
+    state: (...args) => run(["state", ...args, "--yes"], {}),
     up: (variables) => pulumi(["up", ...changing], variables),
     destroy: (variables) => pulumi(["destroy", ...changing], variables),
     configure,

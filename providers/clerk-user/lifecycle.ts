@@ -125,6 +125,10 @@ async function observe(
   if (before !== undefined && recorded !== null) {
     const live = await clerk.user(recorded);
     if (live !== undefined && isOurs(live, userId, mark)) return live;
+    // A rollback that keeps the Clerk users was cut off after it had taken our mark away.
+    if (before.status === "unlinking" && live?.externalId === userId && live.mark === null) {
+      return clerk.setMark(recorded, mark);
+    }
     if (live !== undefined) throw notOurs(userId, recorded);
     if (before.status === "linked") throw gone(userId, recorded);
     // A rollback that was cut off has deleted the user already.
@@ -315,7 +319,7 @@ export async function rollBackUser(
   }
   if (ours !== undefined && choice === "delete" && held?.origin !== "adopted")
     await clerk.deleteUser(ours.id);
-  if (ours !== undefined && choice === "unlink") await clerk.removeMark(ours.id);
+  if (ours !== undefined && choice === "unlink") await clerk.setMark(ours.id, null);
   await recordRolledBack(database, userId);
 }
 

@@ -153,10 +153,10 @@ export function openClerk(options: RequestOptions) {
       );
     },
 
-    /** Takes the mark away; other private metadata stays. */
-    async removeMark(clerkUserId: string): Promise<void> {
-      await send(writing("PATCH /users/{id}/metadata"), () =>
-        sdk.users.updateUserMetadata(clerkUserId, { privateMetadata: { [markKey]: null } }),
+    /** Sets the mark, or with null takes it away; other private metadata stays. */
+    setMark(clerkUserId: string, mark: Mark | null): Promise<ClerkUser> {
+      return send(writing("PATCH /users/{id}/metadata"), async () =>
+        parseUser(await sdk.users.updateUserMetadata(clerkUserId, { privateMetadata: { [markKey]: mark } })),
       );
     },
 

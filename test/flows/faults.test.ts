@@ -161,6 +161,23 @@ test("ROLLBACK=unlink keeps the Clerk users and clears links and marks", async (
   expect(describeDifference(before, await snapshotDatabase(stack.databaseUrl))).toEqual([]);
 });
 
+test("a protected user stays, and destroy says whom it kept", async () => {
+  stack = await startStack();
+  expect((await stack.up({ MIGRATE_EMAIL: first.email })).exitCode).toBe(0);
+  const type = "pulumi-nodejs:dynamic/clerk:Migration$pulumi-nodejs:dynamic/clerk:User";
+  const urn = `urn:pulumi:sandbox::clerk-migration::${type}::${first.userId}`;
+  expect((await stack.state("protect", urn)).exitCode).toBe(0);
+
+  const kept = await stack.destroy();
+
+  expect(kept.exitCode).not.toBe(0);
+  expect(kept.output).toContain(first.userId);
+  expect(stack.clerk.store.userByExternalId(first.userId)).toBeDefined();
+  expect((await stack.state("unprotect", urn)).exitCode).toBe(0);
+  expect((await stack.destroy()).exitCode).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)).toBeUndefined();
+});
+
 test("state that somebody has damaged is mended by the next up, and stops a destroy with a sentence", async () => {
   stack = await startStack();
   expect((await stack.up({ MIGRATE_EMAIL: first.email })).exitCode).toBe(0);

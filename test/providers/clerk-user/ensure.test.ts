@@ -403,6 +403,23 @@ describe("a run that was cut off", () => {
     }
   });
 
+  test("in the middle of a rollback that keeps the Clerk user marks and links that user again", async () => {
+    await ensure();
+    const { id } = onlyUser();
+    await change("clerk_user_id = null");
+    await on.query("update clerk_migration.users set status = 'unlinking' where user_id = $1", [userId]);
+    on.clerk.store.changeUser(id, { privateMetadata: { theirs: 1 } });
+
+    await ensure();
+
+    expect(onlyUser()).toMatchObject({
+      id,
+      privateMetadata: { theirs: 1, clerk_migration: { project: PROJECT, stack: STACK } },
+    });
+    expect(await on.link(userId)).toBe(id);
+    await expectNothingMoreToDo();
+  });
+
   test("with a ledger that has lost the user links the one who is ours", async () => {
     const outputs = await ensure();
     await on.query("delete from clerk_migration.users");

@@ -116,6 +116,18 @@ describe("a user who has made the account his own", () => {
   });
 });
 
+test("a user created anew after a rollback that was cut off is rolled back like any other", async () => {
+  await on.query("update users set clerk_user_id = null where user_id = $1", [userId]);
+  await changeLedger("status = 'unlinking', attempt = 2");
+  on.clerk.store.removeUser(outputs.clerkUserId);
+  outputs = await ensureUser(on.systems, await on.declared(userId));
+
+  await deleteUser(on.systems, outputs);
+
+  expect(sarah()).toBeUndefined();
+  expect(await ledger()).toMatchObject({ status: "rolled_back" });
+});
+
 test("ROLLBACK=unlink keeps the account with everything in it but our mark", async () => {
   await on.restart({ rollback: "unlink" });
   const before = sarah();

@@ -112,7 +112,7 @@ test.skipIf(contract === undefined)("every request is one that Clerk's OpenAPI f
   await clerk.userByEmail(ADDRESS);
   await clerk.updateUser(user.id, { firstName: "A", lastName: "", password });
   await clerk.replaceEmail(user.id, "c@example.com");
-  await clerk.removeMark(user.id);
+  await clerk.setMark(user.id, null);
   const emailAddress = "c@example.com";
   const invitation = await clerk.createInvitation({
     emailAddress,
