@@ -12,9 +12,9 @@ export = () =>
 
     const world = await observe(settings, database);
     const plan = makePlan(world, settings);
-    announce(plan, settings);
+    await announce(plan, settings);
 
-    const { migration, run } = await begin(world, plan, database);
+    const { migration, run } = await begin(world, plan, settings, database);
     await declareUsers(plan, migration);
     return outputs(run);
   });

@@ -1,21 +1,20 @@
 import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
-import { openDatabase } from "../providers/postgres/database";
+import { type Database, openDatabase } from "../providers/postgres/database";
 import { isHeld, readLedger } from "../providers/postgres/ledger";
 import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
 import { command } from "./command";
 import { adviceFor, isAlive } from "./locked";
 import { runPulumi } from "./pulumi-cli/run";
+import { PROJECT, settingsOfStack, type StackChoice, stackOptions } from "./settings";
 
 /** How many of the engine's operations run at once: enough for Clerk's production limit at 0.5 s a request. */
 const PARALLEL = 50;
 
 /** A file or bucket back end rewrites the whole state twice for every user: beyond this it is written once, at the end. */
 const CHECKPOINTS_UP_TO = 300;
-
-const PROJECT = "clerk-migration";
 
 /** What each verb adds to plain Pulumi; `docs/commands.md` says the same in a sentence each. */
 const flags = {
@@ -46,7 +45,7 @@ async function run(
   const recommended = ["--parallel", PARALLEL.toString(), ...flags[verb]];
   let errors = "";
   const exitCode = await runPulumi([verb, ...recommended, ...args], {
-    environment: { ...(await withCheckpoints(process.env)), ...forced },
+    environment: { ...(await withCheckpoints(process.env, args)), ...forced },
     onErrors: (text) => (errors += text),
   });
   const advice = exitCode === 0 ? undefined : adviceFor(errors, isAlive);
@@ -59,24 +58,12 @@ async function run(
  * rolls back, then says how many are left. `--user <user_id>` rolls back one alone.
  */
 async function destroy(args: readonly string[]): Promise<number> {
-  const { values, tokens } = parseArgs({
-    args: [...args],
-    options: {
-      user: { type: "string" },
-      stack: { type: "string", short: "s" },
-      "config-file": { type: "string" },
-    },
-    strict: false,
-    tokens: true,
-  });
-  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-  const stack = text(values.stack) ?? (await selectedStack());
-  const where = [
-    ...["--stack", stack],
-    ...(text(values["config-file"]) === undefined
-      ? []
-      : ["--config-file", text(values["config-file"]) ?? ""]),
-  ];
+  const options = { ...stackOptions, user: { type: "string" } } as const;
+  const { values, tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  const named = stackOf(args);
+  const stack = named.stack ?? (await selectedStack());
+  const configFile = named["config-file"];
+  const where = ["--stack", stack, ...(configFile === undefined ? [] : ["--config-file", configFile])];
   const isOurs = (index: number) =>
     tokens.some(
       (token) =>
@@ -85,13 +72,13 @@ async function destroy(args: readonly string[]): Promise<number> {
         (token.index === index || (token.inlineValue === false && token.index + 1 === index)),
     );
   const rest = args.filter((_, index) => !isOurs(index));
-  const userId = text(values.user);
+  const userId = typeof values.user === "string" ? values.user : undefined;
   if (userId !== undefined) return destroyOne(userId, stack, where, rest);
 
   process.stdout.write("Before the rollback: whom the ledger holds and the state does not know.\n");
   await run("up", [...where, "--yes", "--skip-preview", "--suppress-outputs"], { MIGRATE_HELD_ONLY: "true" });
   const exitCode = await run("destroy", [...where, ...rest]);
-  const left = await heldUsers(stack);
+  const left = await heldUsers({ ...named, stack });
   if (left.length === 0) return exitCode;
   throw new MigrationError(
     "rollback-incomplete",
@@ -131,29 +118,36 @@ async function selectedStack(): Promise<string> {
 }
 
 /** Skipping them is safe here, because a create takes up what a lost run has made. Set the variable to decide yourself. */
-async function withCheckpoints(environment: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+async function withCheckpoints(
+  environment: NodeJS.ProcessEnv,
+  args: readonly string[],
+): Promise<NodeJS.ProcessEnv> {
   const isDecided = (environment.PULUMI_SKIP_CHECKPOINTS ?? "") !== "";
-  if (isDecided || (await usersInTable()) <= CHECKPOINTS_UP_TO) return environment;
+  if (isDecided || (await usersInTable(args)) <= CHECKPOINTS_UP_TO) return environment;
   return { ...environment, PULUMI_SKIP_CHECKPOINTS: "true" };
 }
 
 /** 0 where it cannot be found out: the program says what is wrong, in its own words. */
-async function usersInTable(): Promise<number> {
+async function usersInTable(args: readonly string[]): Promise<number> {
   try {
-    return await withDatabase(async (database) => (await countUsers(database)).total);
+    const { settings } = await settingsOfStack(stackOf(args));
+    const count = (database: Database) => countUsers(database, settings.table);
+    return (await withDatabase(settings.databaseUrl, count)).total;
   } catch {
     return 0;
   }
 }
 
-async function heldUsers(stack: string): Promise<string[]> {
-  const name = `${PROJECT}/${stack}`;
-  const { users } = await withDatabase((database) => readLedger(database, name));
-  return [...users.values()].filter((user) => user.stack === name && isHeld(user)).map((user) => user.userId);
+async function heldUsers(choice: StackChoice): Promise<string[]> {
+  const { settings, stack } = await settingsOfStack(choice);
+  const { users } = await withDatabase(settings.databaseUrl, (database) => readLedger(database, stack));
+  return [...users.values()]
+    .filter((user) => user.stack === stack && isHeld(user))
+    .map((user) => user.userId);
 }
 
-async function withDatabase<T>(work: (database: ReturnType<typeof openDatabase>) => Promise<T>): Promise<T> {
-  const database = openDatabase(await databaseUrl(), 1);
+async function withDatabase<T>(url: string, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = openDatabase(url, 1);
   try {
     return await work(database);
   } finally {
@@ -161,12 +155,9 @@ async function withDatabase<T>(work: (database: ReturnType<typeof openDatabase>)
   }
 }
 
-async function databaseUrl(): Promise<string> {
-  const fromEnvironment = process.env.DATABASE_URL ?? "";
-  if (fromEnvironment !== "") return fromEnvironment;
-  let configured = "";
-  await runPulumi(["config", "get", "databaseUrl"], {
-    onOutput: (text) => (configured += text),
-  });
-  return configured.trim();
+/** Which stack Pulumi's own arguments name. */
+function stackOf(args: readonly string[]): StackChoice {
+  const { values } = parseArgs({ args: [...args], options: stackOptions, strict: false });
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  return { stack: text(values.stack), "config-file": text(values["config-file"]) };
 }

@@ -5,11 +5,35 @@ import { z } from "zod";
 
 import { MigrationError } from "./errors";
 
+const USE = "it takes skip, adopt, email, passwords, recreate and forget";
+
 /** What a person has decided of one user, reviewed in git. */
-const decisionSchema = z.strictObject({
-  /** Why this user is not to be taken on. */
-  skip: z.string().min(1),
-});
+const decisionSchema = z
+  .strictObject(
+    {
+      /** Why this user is not to be taken on. */
+      skip: z.string("skip has to be a reason").min(1, "skip has to be a reason").optional(),
+      /** Takes over the Clerk user who has this address, or the one named. */
+      adopt: z
+        .union([z.literal(true), z.string().regex(/^user_\w+$/)], "adopt has to be true or a Clerk user's id")
+        .optional(),
+      /** The address to use instead of the row's. */
+      email: z.email("email has to be an address").optional(),
+      /** This user sets a new password, whatever the stack's setting. */
+      passwords: z.literal("reset", "passwords can only be reset").optional(),
+      /** Somebody deleted the user in Clerk: make it anew. */
+      recreate: z.literal(true, "recreate can only be true").optional(),
+      /** Somebody deleted the user in Clerk: let go of it. */
+      forget: z.literal(true, "forget can only be true").optional(),
+    },
+    { error: (issue) => (issue.code === "unrecognized_keys" ? USE : "it has to be a mapping") },
+  )
+  .refine((decision) => Object.keys(decision).length > 0, `nothing is decided: ${USE}`)
+  .refine(
+    ({ skip, adopt, recreate, forget }) =>
+      [skip, adopt, recreate, forget].filter((given) => given !== undefined).length < 2,
+    "skip, adopt, recreate and forget exclude each other",
+  );
 
 export type Decision = z.infer<typeof decisionSchema>;
 
@@ -18,9 +42,8 @@ export type Decisions = ReadonlyMap<string, Decision>;
 
 /** Reads the decisions file; one that is not there decides nothing. Every problem comes in one error, with its line. */
 export function readDecisions(path: string): Decisions {
-  const text = textOf(path);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(textOf(path), { lineCounter: lines });
   const entries = z
     .record(z.string(), z.unknown())
     .nullable()
@@ -33,7 +56,10 @@ export function readDecisions(path: string): Decisions {
     for (const [userId, value] of Object.entries(entries.data ?? {})) {
       const decision = decisionSchema.safeParse(value);
       if (decision.success) decisions.set(userId, decision.data);
-      else problems.push(`line ${lineOf(document, lines, userId)}: ${userId} has to be { skip: "<reason>" }`);
+      const line = decision.success ? "" : lineOf(document, lines, userId);
+      for (const { message } of decision.error?.issues ?? []) {
+        problems.push(`line ${line}: ${userId}: ${message}`);
+      }
     }
     if (problems.length === 0) return decisions;
   } else if (problems.length === 0) {

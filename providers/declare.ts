@@ -17,7 +17,7 @@ const WINDOW = 300;
  */
 export async function declareUsers(plan: Plan, migration: Migration): Promise<void> {
   const waiting = new Set<Promise<unknown>>();
-  for (const { declared, invitation } of plan) {
+  for (const { declared, invitation } of plan.users) {
     if (declared === null) continue;
     const user = new ClerkUser(declared, { parent: migration });
     const last =

@@ -40,7 +40,7 @@ export function stackOutputs(
   counts: UserCounts,
   ledger: Ledger,
 ): StackOutputs {
-  const declared = new Set(plan.filter((user) => user.declared !== null).map((user) => user.userId));
+  const declared = new Set(plan.users.filter((user) => user.declared !== null).map((user) => user.userId));
   const users = [...ledger.users.values()].filter((user) => user.stack === stack);
   const linked = users.filter((user) => user.status === "linked");
   const failed = users.filter((user) => user.failure !== null && (isHeld(user) || declared.has(user.userId)));
@@ -50,7 +50,7 @@ export function stackOutputs(
   const verdicts = countVerdicts(plan);
 
   const linkedIds = new Set(linked.map((user) => user.userId));
-  const toTell = plan.filter((user) => user.invitation !== null && linkedIds.has(user.userId));
+  const toTell = plan.users.filter((user) => user.invitation !== null && linkedIds.has(user.userId));
   const mails = toTell.map((user) => ledger.invitations.get(user.userId));
   const mailFailures = mails.filter((mail) => mail?.status === "failed" || mail?.status === "unknown");
   const sent = mails.filter((mail) => mail?.status === "sent").length;
@@ -69,7 +69,7 @@ export function stackOutputs(
       reason: failure?.reason ?? "",
       remedy: failure?.remedy ?? "",
     })),
-    blocked: plan
+    blocked: plan.users
       .filter((user) => user.verdict === "blocked")
       .map(({ userId, reason, remedy }) => ({ userId, reason, remedy })),
     invitations: {

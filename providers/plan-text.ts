@@ -1,44 +1,154 @@
-import { countVerdicts, type Plan, type PlannedUser } from "./plan";
+import { countVerdicts, type Note, type Plan, type PlannedUser, settlementsOf } from "./plan";
 import type { Settings } from "./settings";
+import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";
 
-/** A line for every user up to here; beyond, the engine's own list and the outputs are complete. */
-const LINES = 1_000;
+/** A line for every user up to here; beyond, only the groups with a few examples: `npm run plan` has them all. */
+const LINES = 100;
+const EXAMPLES = 3;
 
-/** What a dry run prints: a line for each user that a run would touch, those left out, and a summary. */
-export function describePlan(plan: Plan, settings: Pick<Settings, "passwords" | "notify">): string {
-  const touched = plan.filter(
-    (user) => user.verdict === "create" || user.verdict === "resume" || user.verdict === "update",
-  );
-  const width = touched.length.toString().length;
-  const lines = touched
-    .slice(0, LINES)
-    .map((user, index) =>
-      userLine(user, `${(index + 1).toString().padStart(width)}/${touched.length.toString()}`),
-    );
+type TextSettings = Pick<Settings, "passwords" | "notify">;
+
+/** What a dry run prints: whom a run would touch, every verdict with its reasons and remedies, and a summary. */
+export function describePlan(plan: Plan, settings: TextSettings): string {
+  const touched = plan.users.filter((user) => touching.includes(user.verdict));
+  const isListed = touched.length <= LINES;
   return [
     "Dry run: nothing is written, in Postgres or in Clerk.",
-    ...lines,
-    ...(touched.length > LINES
-      ? [`… and ${(touched.length - LINES).toString()} more, each a resource below.`]
-      : []),
-    ...blockedLines(plan),
+    ...(isListed ? touchedLines(touched) : []),
+    ...groupsOf(plan)
+      .filter(({ verdict }) => !(isListed && touching.includes(verdict)))
+      .flatMap(groupLines),
+    ...noteLines(plan),
+    ...findingLines(plan),
+    ...decisionLines(plan),
     "",
     summaryLine(plan),
     ...meaning(plan, settings),
   ].join("\n");
 }
 
-function userLine(user: PlannedUser, position: string): string {
-  const verdict = user.verdict === "create" ? "" : `  ${user.verdict}`;
-  const reason = user.reason === "" ? "" : `  (${user.reason})`;
-  return `${position}  ${user.label.padEnd(28)}  ${user.userId}  created ${user.createdAt.slice(0, 10) || "unknown"}${verdict}${reason}`;
+const touching: readonly Verdict[] = ["create", "resume", "update", "adopt"];
+
+function touchedLines(touched: readonly PlannedUser[]): string[] {
+  const width = touched.length.toString().length;
+  return touched.map((user, index) => {
+    const position = `${(index + 1).toString().padStart(width)}/${touched.length.toString()}`;
+    const verdict = user.verdict === "create" ? "" : `  ${user.verdict}`;
+    const reason = user.reason === "" ? "" : `  (${user.reason})`;
+    return `${position}  ${user.label.padEnd(28)}  ${user.userId}  created ${user.createdAt.slice(0, 10) || "unknown"}${verdict}${reason}`;
+  });
 }
 
-function blockedLines(plan: Plan): string[] {
-  const blocked = plan.filter((user) => user.verdict === "blocked");
-  return blocked
-    .slice(0, LINES)
-    .map((user) => `blocked  ${user.label.padEnd(28)}  ${user.userId}  ${user.reason}. ${user.remedy}`);
+interface Group {
+  readonly verdict: Verdict;
+  readonly title: string;
+  readonly remedy: string;
+  readonly users: readonly PlannedUser[];
+}
+
+/** In the order in which people have to care: what is blocked first. */
+const order: readonly Verdict[] = ["blocked", "create", "adopt", "resume", "update", "unchanged", "excluded"];
+
+/** Users with one verdict for one reason. Those whose reason says nothing are in the summary's numbers. */
+export function groupsOf({ users }: Plan): Group[] {
+  const groups = new Map<ReasonCode, PlannedUser[]>();
+  for (const user of users.filter(({ reason }) => reason !== "")) {
+    const members = groups.get(user.code);
+    if (members === undefined) groups.set(user.code, [user]);
+    else members.push(user);
+  }
+  return [...groups.values()]
+    .flatMap((members) => {
+      const [first] = members;
+      if (first === undefined) return [];
+      const title = members.every((user) => user.reason === first.reason)
+        ? first.reason
+        : first.reason.replace(/ \([^()]*\)$/, "");
+      return [{ verdict: first.verdict, title, remedy: first.remedy, users: members }];
+    })
+    .toSorted(
+      (a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict) || b.users.length - a.users.length,
+    );
+}
+
+function groupLines({ verdict, title, remedy, users }: Group): string[] {
+  const [first] = users;
+  const differ = users.some((user) => user.reason !== first?.reason);
+  const examples = users.slice(0, EXAMPLES).map((user) => {
+    const detail = differ ? /\(([^()]*)\)$/.exec(user.reason)?.[1] : undefined;
+    return `    ${user.label}  ${user.userId}${detail === undefined ? "" : `  ${detail}`}`;
+  });
+  const more = users.length - examples.length;
+  return [
+    "",
+    `${verdict}  ${users.length.toString()}  ${title}`,
+    ...examples,
+    ...(more > 0 ? [`    … and ${more.toString()} more`] : []),
+    ...(remedy === "" ? [] : [`    → ${remedy}`]),
+  ];
+}
+
+const noteTitles: Readonly<Record<Note, string>> = {
+  normalised: "addresses are sent trimmed and in lower case, as Clerk keeps them",
+  "weak-digest": "password hashes have a bcrypt cost below 10; Clerk keeps them as they are",
+  restricted: "addresses are concerned by a restriction of the instance, see below",
+};
+
+function noteLines({ users }: Plan): string[] {
+  return Object.entries(noteTitles).flatMap(([note, title]) => {
+    const concerned = users.filter((user) => user.notes.some((own) => own === note));
+    if (concerned.length === 0) return [];
+    const shown = concerned.slice(0, EXAMPLES).map((user) => user.userId);
+    const more = concerned.length > shown.length ? ", …" : "";
+    return ["", `note  ${concerned.length.toString()} ${title}: ${shown.join(", ")}${more}`];
+  });
+}
+
+function findingLines({ findings }: Plan): string[] {
+  return findings
+    .filter((finding) => finding.status !== "ok")
+    .flatMap(({ status, sentence, remedy }) => [
+      "",
+      `${status}  ${sentence}${remedy === "" ? "" : `\n    → ${remedy}`}`,
+    ]);
+}
+
+const settlementLines: Readonly<Record<Settlement, string>> = {
+  skip: "skip: why this user is left out",
+  adopt: "adopt: true",
+  email: "email: another@address",
+  passwords: "passwords: reset",
+  recreate: "recreate: true",
+  forget: "forget: true",
+};
+
+/** The block to paste, commented: whoever takes it over has to decide. */
+function decisionLines({ users, idleDecisions }: Plan): string[] {
+  const open = users.filter((user) => user.verdict === "blocked" && settlementsOf(user).length > 0);
+  const shown = open.slice(0, LINES);
+  const block = shown.flatMap((user) => [
+    `# ${user.userId}: # ${user.reason}`,
+    ...settlementsOf(user).map((settlement) => `#   ${settlementLines[settlement]}`),
+  ]);
+  return [
+    ...(block.length === 0
+      ? []
+      : [
+          "",
+          "To settle what is blocked, paste into decisions.yaml and uncomment one line for each user:",
+          "",
+          ...block,
+        ]),
+    ...(open.length > shown.length
+      ? [`# … and ${(open.length - shown.length).toString()} more: npm run plan`]
+      : []),
+    ...(idleDecisions.length === 0
+      ? []
+      : [
+          "",
+          `note  ${idleDecisions.length.toString()} decisions no longer change anything, and can be removed: ${idleDecisions.slice(0, 5).join(", ")}${idleDecisions.length > 5 ? ", …" : ""}`,
+        ]),
+  ];
 }
 
 /** `36 to create, 8 left out (…)`: every row of the table is in one of the numbers. */
@@ -46,27 +156,25 @@ export function summaryLine(plan: Plan): string {
   const counts = countVerdicts(plan);
   const parts = [
     ...(counts.create > 0 || counts.unchanged === 0 ? [`${counts.create.toString()} to create`] : []),
+    ...(counts.adopt > 0 ? [`${counts.adopt.toString()} to adopt`] : []),
     ...(counts.resume > 0 ? [`${counts.resume.toString()} to resume`] : []),
     ...(counts.update > 0 ? [`${counts.update.toString()} to update`] : []),
     ...(counts.unchanged > 0 ? [`${counts.unchanged.toString()} unchanged`] : []),
     `${counts.blocked.toString()} blocked`,
     `${counts.excluded.toString()} left out${leftOut(plan)}`,
   ];
-  return `${plan.length.toString()} rows: ${parts.join(", ")}.`;
+  return `${plan.users.length.toString()} rows: ${parts.join(", ")}.`;
 }
 
 function leftOut(plan: Plan): string {
-  const reasons = new Map<string, number>();
-  for (const { verdict, reason } of plan) {
-    if (verdict === "excluded") reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-  }
-  if (reasons.size === 0) return "";
-  return ` (${[...reasons].map(([reason, count]) => `${count.toString()} ${reason}`).join("; ")})`;
+  const reasons = groupsOf(plan).filter((group) => group.verdict === "excluded");
+  if (reasons.length === 0) return "";
+  return ` (${reasons.map(({ title, users }) => `${users.length.toString()} ${title}`).join("; ")})`;
 }
 
 /** What it means to the user, which the numbers do not say. */
-function meaning(plan: Plan, settings: Pick<Settings, "passwords" | "notify">): string[] {
-  const news = plan.filter((user) => user.invitation !== null && user.verdict === "create").length;
+function meaning({ users }: Plan, settings: TextSettings): string[] {
+  const news = users.filter((user) => user.invitation !== null && user.verdict === "create").length;
   return [
     settings.passwords === "carry"
       ? "Passwords: carried over; the old password works in Clerk at once."

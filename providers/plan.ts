@@ -1,30 +1,23 @@
+import type { ClerkFacts, Questions } from "./clerk/facts";
 import type { InvitationInputs } from "./clerk-invitation/inputs";
-import {
-  type ClerkUserInputs,
-  maskedEmail,
-  normalEmail,
-  type Profile,
-  profileFingerprint,
-  profileOf,
-} from "./clerk-user/inputs";
-import type { Decisions } from "./decisions";
+import { type ClerkUserInputs, maskedEmail, type Profile } from "./clerk-user/inputs";
+import type { Decision, Decisions } from "./decisions";
 import { MigrationError, otherInstance } from "./errors";
-import { isHeld, isMailHeld, type Ledger, type LedgerUser, type Passwords } from "./postgres/ledger";
+import type { Finding } from "./findings";
+import { isHeld, isMailHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
+import { clerkJudgement } from "./verdicts/clerk";
+import { judgeHeld } from "./verdicts/held";
+import { instanceFindings, instanceProblem } from "./verdicts/instance";
+import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
+import { isEmailVerified } from "./verdicts/row";
+import { waveRoom } from "./verdicts/selection";
+import { type Standing, standings } from "./verdicts/standing";
+import type { PlanSettings, Records, World } from "./world";
 
-/** What is there before a run: the rows, what the ledger says, and whose run it is. */
-export interface World {
-  readonly rows: readonly UserRow[];
-  readonly ledger: Ledger;
-  readonly project: string;
-  /** `<project>/<stack>`. */
-  readonly stack: string;
-  readonly clerkInstanceId: string;
-  readonly decisions: Decisions;
-}
-
-export type Verdict = "create" | "resume" | "update" | "adopt" | "unchanged" | "blocked" | "excluded";
+/** What is worth knowing of a user beside the verdict. */
+export type Note = "normalised" | "weak-digest" | "restricted";
 
 export interface PlannedUser {
   readonly userId: string;
@@ -32,166 +25,248 @@ export interface PlannedUser {
   readonly label: string;
   readonly createdAt: string;
   readonly verdict: Verdict;
+  readonly code: ReasonCode;
   /** Why this verdict; empty where the verdict says it all. */
   readonly reason: string;
   readonly remedy: string;
+  readonly notes: readonly Note[];
   /** null where the user is left out. */
   readonly declared: ClerkUserInputs | null;
   readonly invitation: InvitationInputs | null;
 }
 
-export type Plan = readonly PlannedUser[];
+export interface Plan {
+  readonly users: readonly PlannedUser[];
+  readonly findings: readonly Finding[];
+  /** The users of decisions that change nothing, any more or at all. */
+  readonly idleDecisions: readonly string[];
+}
 
-type PlanSettings = Pick<
-  Settings,
-  "email" | "passwords" | "notify" | "clerkInviteRedirectUrl" | "reveal" | "allowRemovals" | "heldOnly"
->;
+/** What Clerk has to be asked to judge these rows: nothing about those that are held and unchanged. */
+export function questionsOf(records: Records, settings: PlanSettings): Questions {
+  const ask = {
+    addresses: new Set<string>(),
+    externalIds: new Set<string>(),
+    clerkUserIds: new Set<string>(),
+  };
+  const [usernames, phoneNumbers] = [new Set<string>(), new Set<string>()];
+  for (const { row, profile, decision, held, judged } of standings(records, settings)) {
+    if (held !== undefined && judged?.verdict === "unchanged") continue;
+    if (judged?.code === "linked" && row.clerkUserId !== null) ask.clerkUserIds.add(row.clerkUserId);
+    if (held === undefined && judged !== undefined) continue;
+    if (held?.clerkUserId != null) ask.clerkUserIds.add(held.clerkUserId);
+    if (held === undefined || held.status === "creating") ask.externalIds.add(row.userId);
+    if (typeof decision?.adopt === "string") ask.clerkUserIds.add(decision.adopt);
+    ask.addresses.add(profile.email);
+    if (held !== undefined) continue;
+    if (profile.username !== "") usernames.add(profile.username);
+    if (profile.phoneNumber !== "") phoneNumbers.add(profile.phoneNumber);
+  }
+  return {
+    addresses: [...ask.addresses],
+    externalIds: [...ask.externalIds],
+    clerkUserIds: [...ask.clerkUserIds],
+    usernames: [...usernames],
+    phoneNumbers: [...phoneNumbers],
+  };
+}
 
 /** One verdict for every row, before anything is written. Throws where a run must not start at all. */
 export function makePlan(world: World, settings: PlanSettings): Plan {
   refuseOtherInstance(world);
-  refuseRemovals(world, settings.allowRemovals);
-  const isWanted = wantedBy(world.rows, settings.email);
-  const duplicates = duplicatesOf(world.rows);
-
-  return world.rows.map((row) => {
-    const profile = profileOf(row);
-    const entry = world.ledger.users.get(row.userId);
-    const held = entry !== undefined && isHeld(entry) && entry.stack === world.stack ? entry : undefined;
-    const judged =
-      held === undefined
-        ? judgeNew(world, settings, row, profile, entry, isWanted, duplicates)
-        : judgeHeld(row, profile, held);
-    const isDeclared = judged.verdict !== "blocked" && judged.verdict !== "excluded";
-    const declared = isDeclared ? declare(world, settings, row, profile, entry) : null;
-    return {
-      userId: row.userId,
-      label: settings.reveal ? (row.email ?? "") : maskedEmail(profile.email),
-      createdAt: profile.createdAt,
-      ...withPasswordNote(judged, declared, settings.passwords),
-      declared,
-      invitation: declared === null ? null : invite(world, settings, declared),
-    };
+  const linkedRows = new Map(
+    world.rows.flatMap((row) => (row.clerkUserId === null ? [] : [[row.clerkUserId, row.userId] as const])),
+  );
+  const judged = standings(world, settings).map((standing) => {
+    const judgement =
+      standing.held === undefined
+        ? judgeNew(world, settings, standing, linkedRows)
+        : judgeHeld(world, settings, standing, standing.held);
+    return { ...standing, judged: judgement };
   });
+  refuseRemovals(world, settings.allowRemovals);
+  const users = withinBounds(judged, world, settings).map((standing) =>
+    plannedUser(world, settings, standing),
+  );
+  const findings = [...world.findings, ...instanceFindings(world.clerk, users, settings)];
+  return { users, findings, idleDecisions: idleDecisions(world.decisions, users) };
 }
 
-interface Judgement {
-  readonly verdict: Verdict;
-  readonly reason: string;
-  readonly remedy: string;
-}
-
-const judgement = (verdict: Verdict, reason = "", remedy = ""): Judgement => ({ verdict, reason, remedy });
-
-/** What the ledger holds is always declared, whatever the filters of the day. */
-function judgeHeld(row: UserRow, profile: Profile, held: LedgerUser): Judgement {
-  if (held.status === "creating") return judgement("resume", "a run was cut off while creating this user");
-  if (held.status === "unlinking") return judgement("resume", "a rollback of this user was cut off");
-  if (row.clerkUserId === null) return judgement("update", "the link was lost");
-  if (row.clerkUserId !== held.clerkUserId) {
-    return judgement(
-      "unchanged",
-      "the row is linked to another Clerk user than ours",
-      "Clear clerk_user_id of the row if ours is the right one.",
-    );
-  }
-  if (row.digest !== null && row.digest.fingerprint !== held.digestFingerprint) {
-    return judgement("update", "the legacy password has changed");
-  }
-  if (profileFingerprint(row.userId, profile) !== held.profileFingerprint) {
-    return judgement("update", "the row has changed");
-  }
-  return judgement("unchanged");
-}
+type JudgedRow = Omit<Standing, "judged"> & { readonly judged: Judged };
 
 function judgeNew(
   world: World,
   settings: PlanSettings,
-  row: UserRow,
-  profile: Profile,
-  entry: LedgerUser | undefined,
-  isWanted: (row: UserRow) => boolean,
-  duplicates: ReadonlyMap<string, readonly string[]>,
-): Judgement {
-  if (entry !== undefined && entry.stack !== world.stack && isHeld(entry)) {
-    return judgement("excluded", `belongs to the stack ${entry.stack}`);
-  }
-  if (row.clerkUserId !== null) return judgement("excluded", "linked already, not by this stack");
-  if (row.digest === null) return judgement("excluded", "has no password hash");
-  if (settings.heldOnly) return judgement("excluded", "this run takes on nobody new");
-  const skip = world.decisions.get(row.userId)?.skip;
-  if (skip !== undefined) return judgement("excluded", `skipped by a decision: ${skip}`);
-  if (!isWanted(row)) return judgement("excluded", "another address than the one asked for");
-  if (profile.email === "") {
-    return judgement("blocked", "has no e-mail address", "Add one to the row.");
-  }
-  if (!isAddress(profile.email)) {
-    return judgement("blocked", "the e-mail address is malformed", "Correct it in the row.");
-  }
-  const others = (duplicates.get(profile.email) ?? []).filter((userId) => userId !== row.userId);
-  if (others.length > 0) {
-    return judgement(
-      "blocked",
-      `has the same address as ${others.join(", ")}`,
-      "Clerk takes an address once: change or remove one of them.",
-    );
-  }
-  return judgement("create");
+  { row, profile, decision, judged, passwords }: Standing,
+  linkedRows: ReadonlyMap<string, string>,
+): Judged {
+  const { clerk } = world;
+  if (judged?.code === "linked" && row.clerkUserId !== null)
+    return clerk.byId.has(row.clerkUserId) ? judged : judge("linked-to-nobody", row.clerkUserId);
+  if (judged !== undefined) return judged;
+  const inClerk = clerkJudgement(clerk, {
+    userId: row.userId,
+    profile,
+    mark: { project: world.project, stack: world.stack },
+    decision,
+    existing: settings.existing,
+    rowLinkedTo: (clerkUserId) => linkedRows.get(clerkUserId),
+  });
+  if (inClerk !== undefined) return inClerk;
+  const refused = instanceProblem(clerk.environment, profile, passwords, settings);
+  if (refused !== undefined) return refused;
+  if (passwords === "reset" && decision?.passwords === "reset") return judge("decided-reset");
+  if (passwords !== settings.passwords) return judge("new-password");
+  return passwords === "carry" && emailStatus(row, settings) === "reserved"
+    ? judge("reserved-email")
+    : judge("new");
 }
 
-function declare(
+/** Limit, percent and the room that the instance has, in the order of `user_id`: the same users every time. */
+function withinBounds(
+  rows: readonly JudgedRow[],
   world: World,
   settings: PlanSettings,
-  row: UserRow,
-  profile: Profile,
-  entry: LedgerUser | undefined,
-): ClerkUserInputs {
-  const { hasher, ...known } = profile;
-  const linkLost = entry?.status === "linked" && row.clerkUserId === null;
-  // Fixed when the user is created: a later change of the setting changes nobody who is held.
-  const passwords: Passwords = entry?.passwords ?? (hasher === null ? "reset" : settings.passwords);
+): readonly JudgedRow[] {
+  const isNew = ({ held, judged: { verdict } }: JudgedRow) =>
+    held === undefined && (verdict === "create" || verdict === "adopt" || verdict === "resume");
+  const heldCount = rows.filter(({ held }) => held !== undefined).length;
+  let wave = waveRoom(settings, heldCount, rows.filter(isNew).length);
+  const unfinished = rows.filter(
+    ({ row, held }) => held?.status === "creating" && !world.clerk.byExternalId.has(row.userId),
+  ).length;
+  let room = world.clerk.room === null ? Infinity : world.clerk.room - unfinished;
+  return rows.map((standing) => {
+    if (!isNew(standing)) return standing;
+    if (wave-- <= 0) return { ...standing, judged: judge("beyond-limit") };
+    if (standing.judged.verdict !== "create") return standing;
+    return room-- <= 0 ? { ...standing, judged: judge("no-room") } : standing;
+  });
+}
+
+function plannedUser(
+  world: World,
+  settings: PlanSettings,
+  { row, profile, entry, held, decision, judged, passwords }: JudgedRow,
+): PlannedUser {
+  const isLeftOut = judged.verdict === "excluded" || (judged.verdict === "blocked" && held === undefined);
+  const declared: ClerkUserInputs | null = isLeftOut
+    ? null
+    : {
+        userId: row.userId,
+        label: maskedEmail(profile.email),
+        project: world.project,
+        stack: world.stack,
+        passwords,
+        // A digest that is gone from a row we hold means no change.
+        profile: {
+          ...profile,
+          digestFingerprint: profile.digestFingerprint || (entry?.digestFingerprint ?? ""),
+        },
+        attempt: (entry?.attempt ?? 1) + (mustBeRepeated(row, held, judged.code) ? 1 : 0),
+        decidedEmail: decision?.email ?? "",
+        emailStatus: emailStatus(row, settings),
+        adopt: judged.adopt ?? "",
+        recreate: judged.code === "recreate",
+      };
   return {
-    ...known,
     userId: row.userId,
-    label: maskedEmail(profile.email),
-    project: world.project,
-    stack: world.stack,
-    // A digest that is gone from a row we hold means no change.
-    digestFingerprint: known.digestFingerprint || (entry?.digestFingerprint ?? ""),
-    passwords,
-    attempt: (entry?.attempt ?? 1) + (linkLost ? 1 : 0),
+    label: settings.reveal ? (decision?.email ?? row.email ?? "") : maskedEmail(profile.email),
+    createdAt: profile.createdAt,
+    verdict: judged.verdict,
+    code: judged.code,
+    reason: judged.reason,
+    remedy: judged.remedy,
+    notes: judged.verdict === "create" ? notesOf(world.clerk, row, profile) : [],
+    declared,
+    invitation: declared === null ? null : invite(world, settings, declared, held, judged.verdict),
   };
 }
 
-function withPasswordNote(
-  judged: Judgement,
-  declared: ClerkUserInputs | null,
-  setting: Passwords,
-): Judgement {
-  if (judged.verdict !== "create" || declared?.passwords === setting) return judged;
-  return {
-    ...judged,
-    reason: "Clerk takes no password hash of this form, so the user sets a new password at the first sign-in",
-  };
+/** What the ledger records as done and has to be done again. */
+function mustBeRepeated(row: UserRow, held: LedgerUser | undefined, code: ReasonCode): boolean {
+  return code === "recreate" || (held?.status === "linked" && row.clerkUserId === null);
 }
 
-/** Sent ones stay declared whatever `notify` says today; new ones follow it. */
-function invite(world: World, settings: PlanSettings, user: ClerkUserInputs): InvitationInputs | null {
+function emailStatus(
+  row: UserRow,
+  settings: Pick<Settings, "emailVerified" | "unverified">,
+): ClerkUserInputs["emailStatus"] {
+  return isEmailVerified(row, settings) || settings.unverified === "verify" ? "verified" : "reserved";
+}
+
+/** OWASP's password storage cheat sheet asks for 10 at least. */
+const STRONG_COST = 10;
+
+function notesOf({ environment, allowlist, blocklist }: ClerkFacts, row: UserRow, profile: Profile): Note[] {
+  const notes: Note[] = [];
+  if (row.email !== profile.email) notes.push("normalised");
+  if (row.digest !== null && row.digest.cost !== null && row.digest.cost < STRONG_COST)
+    notes.push("weak-digest");
+  const covers = (entry: string) => isCovered(profile.email, entry);
+  const isRestricted =
+    blocklist.some(covers) ||
+    (environment?.hasAllowlist === true && !allowlist.some(covers)) ||
+    (environment?.blocksSubaddresses === true && /\+.*@/.test(profile.email));
+  if (isRestricted) notes.push("restricted");
+  return notes;
+}
+
+/** An entry of Clerk's lists is an address, or a domain written `example.com`, `@example.com` or `*@example.com`. */
+function isCovered(address: string, entry: string): boolean {
+  const wanted = entry.toLowerCase().replace(/^\*?@/, "");
+  return address === wanted || address.endsWith(`@${wanted}`);
+}
+
+/** Sent ones stay declared whatever `notify` says today; new ones follow it. Whoever is adopted has an account already. */
+function invite(
+  world: World,
+  settings: PlanSettings,
+  user: ClerkUserInputs,
+  held: LedgerUser | undefined,
+  verdict: Verdict,
+): InvitationInputs | null {
   const entry = world.ledger.invitations.get(user.userId);
   const isSent = entry !== undefined && isMailHeld(entry);
-  if (!isSent && (settings.notify === "none" || settings.heldOnly)) return null;
+  const isAdopted = verdict === "adopt" || held?.origin === "adopted";
+  if (!isSent && (settings.notify === "none" || settings.heldOnly || isAdopted)) return null;
   return {
     userId: user.userId,
     label: user.label,
     project: user.project,
     stack: user.stack,
-    email: user.email,
+    email: user.profile.email,
+    decidedEmail: user.decidedEmail,
     redirectUrl: settings.clerkInviteRedirectUrl ?? "",
     attempt: entry?.attempt ?? 1,
   };
 }
 
-function refuseOtherInstance(world: World): void {
+/** Which codes show that a decision is at work; an address goes on being at work for as long as the user is declared. */
+const atWork: Readonly<Record<Exclude<keyof Decision, "email">, readonly ReasonCode[]>> = {
+  skip: ["skipped"],
+  adopt: ["adopt-decision", "not-adoptable", "cut-off-adoption", "linked-by-row", "beyond-limit"],
+  passwords: ["decided-reset", "held", "reserved-email", "beyond-limit"],
+  recreate: ["recreate"],
+  forget: ["forgotten"],
+};
+
+function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): string[] {
+  const byId = new Map(users.map((user) => [user.userId, user]));
+  return [...decisions].flatMap(([userId, decision]) => {
+    const user = byId.get(userId);
+    if (user === undefined) return [userId];
+    const { email, ...others } = decision;
+    const isAtWork =
+      (email !== undefined && user.declared !== null) ||
+      (["skip", "adopt", "passwords", "recreate", "forget"] as const).some(
+        (kind) => others[kind] !== undefined && atWork[kind].includes(user.code),
+      );
+    return isAtWork || user.verdict === "blocked" ? [] : [userId];
+  });
+}
+
+function refuseOtherInstance(world: Records): void {
   for (const user of world.ledger.users.values()) {
     if (!isHeld(user) || user.stack !== world.stack || user.clerkInstanceId === world.clerkInstanceId)
       continue;
@@ -202,7 +277,7 @@ function refuseOtherInstance(world: World): void {
 const SHOWN = 5;
 
 /** Pulumi deletes what a program no longer declares: rows that are gone must never roll users back by accident. */
-function refuseRemovals(world: World, allowed: number): void {
+function refuseRemovals(world: Records, allowed: number): void {
   const present = new Set(world.rows.map((row) => row.userId));
   const held = [...world.ledger.users.values()].filter((user) => isHeld(user) && user.stack === world.stack);
   const gone = held.map((user) => user.userId).filter((userId) => !present.has(userId));
@@ -215,36 +290,7 @@ function refuseRemovals(world: World, allowed: number): void {
   );
 }
 
-/** Also matches linked and held rows: that somebody is done already is no error. */
-function wantedBy(rows: readonly UserRow[], email: string | undefined): (row: UserRow) => boolean {
-  if (email === undefined) return () => true;
-  const wanted = normalEmail(email);
-  const matches = (row: UserRow) => normalEmail(row.email ?? "") === wanted;
-  if (rows.some(matches)) return matches;
-  throw new MigrationError(
-    "nobody",
-    `No row of the users table has the address asked for (${maskedEmail(wanted)}).`,
-    "Correct MIGRATE_EMAIL, or the setting `email`.",
-  );
-}
-
-function duplicatesOf(rows: readonly UserRow[]): ReadonlyMap<string, readonly string[]> {
-  const byAddress = new Map<string, string[]>();
-  for (const row of rows) {
-    const address = normalEmail(row.email ?? "");
-    const sharing = byAddress.get(address);
-    if (sharing === undefined) byAddress.set(address, [row.userId]);
-    else sharing.push(row.userId);
-  }
-  return byAddress;
-}
-
-/** One @, something on both sides, a dot in the domain, no spaces: Clerk has the last word. */
-function isAddress(address: string): boolean {
-  return address.length <= 254 && /^[^\s@<>",;]+@[^\s@.<>",;]+(\.[^\s@.<>",;]+)+$/u.test(address);
-}
-
-export function countVerdicts(plan: Plan): Record<Verdict, number> {
+export function countVerdicts({ users }: Pick<Plan, "users">): Record<Verdict, number> {
   const counts: Record<Verdict, number> = {
     create: 0,
     resume: 0,
@@ -254,6 +300,11 @@ export function countVerdicts(plan: Plan): Record<Verdict, number> {
     blocked: 0,
     excluded: 0,
   };
-  for (const user of plan) counts[user.verdict]++;
+  for (const user of users) counts[user.verdict]++;
   return counts;
+}
+
+/** What people could write into decisions.yaml for this row. */
+export function settlementsOf({ code }: Pick<PlannedUser, "code">) {
+  return reasons[code].settle;
 }

@@ -1,45 +1,39 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { openClerk } from "./clerk/client";
-import { checkInstance } from "./clerk/preflight";
-import { readDecisions } from "./decisions";
 import { settled } from "./declare";
+import { MigrationError } from "./errors";
 import { Migration } from "./migration/resource";
+import { observeStack } from "./observe";
 import { type StackOutputs, stackOutputs } from "./outputs";
-import { countVerdicts, type Plan, type World } from "./plan";
+import { countVerdicts, type Plan } from "./plan";
 import { describePlan, summaryLine } from "./plan-text";
 import { type Database, explainAndThrow, readOnly } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
 import { finishRun, startRun } from "./postgres/ledger-runs";
-import { countUsers, readUsers } from "./postgres/legacy-users";
+import { countUsers } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
 import { stackName } from "./stack";
+import type { World } from "./world";
 
 /** Reads both systems, without writing: what is there before the run. */
 export async function observe(settings: Settings, database: Database): Promise<World> {
-  const clerk = openClerk({
-    secretKey: settings.clerkSecretKey,
-    apiUrl: settings.clerkApiUrl,
-    requestsPer10s: settings.clerkRequestsPer10s,
-  });
-  const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
-  const stack = stackName();
-  return readOnly(database, async (connection) => ({
-    rows: await readUsers(connection),
-    ledger: await readLedger(connection, stack),
-    project: pulumi.getProject(),
-    stack,
-    clerkInstanceId: instance.id,
-    decisions: readDecisions(settings.decisions),
-  }));
+  return observeStack(settings, database, { project: pulumi.getProject(), stack: stackName() });
 }
 
-/** A dry run shows every user; a run says in one line what it sets out to do. */
-export function announce(plan: Plan, settings: Settings): void {
-  void pulumi.log.info(pulumi.runtime.isDryRun() ? describePlan(plan, settings) : summaryLine(plan));
+/** A dry run shows every verdict; a run says in one line what it sets out to do. Throws where `strict` forbids to go on. */
+export async function announce(plan: Plan, settings: Settings): Promise<void> {
+  await pulumi.log.info(pulumi.runtime.isDryRun() ? describePlan(plan, settings) : summaryLine(plan));
+  const { blocked } = countVerdicts(plan);
+  if (!settings.strict || blocked === 0) return;
+  throw new MigrationError(
+    "strict",
+    `${blocked.toString()} rows are blocked, and strict is set.`,
+    "Settle them (`pulumi preview` says how), or set strict to false.",
+  );
 }
 
 export interface Run {
+  readonly settings: Settings;
   readonly database: Database;
   readonly world: World;
   readonly plan: Plan;
@@ -51,13 +45,14 @@ export interface Run {
 export async function begin(
   world: World,
   plan: Plan,
+  settings: Settings,
   database: Database,
 ): Promise<{ migration: Migration; run: Run }> {
   const { project, stack, clerkInstanceId } = world;
   const migration = new Migration({ project, stack, clerkInstanceId });
   const ready = await settled(migration);
   if (pulumi.runtime.isDryRun() || !ready)
-    return { migration, run: { database, world, plan, id: undefined } };
+    return { migration, run: { settings, database, world, plan, id: undefined } };
   const id = await startRun(database, {
     stack,
     clerkInstanceId,
@@ -65,19 +60,25 @@ export async function begin(
     commit: process.env.GITHUB_SHA ?? null,
     planned: countVerdicts(plan),
   });
-  return { migration, run: { database, world, plan, id } };
+  return { migration, run: { settings, database, world, plan, id } };
 }
 
 /** What the stack exports: what table and ledger say after the run. A dry run that changes something cannot know. */
-export async function outputs({ database, world, plan, id }: Run): Promise<Record<string, unknown>> {
+export async function outputs({
+  settings,
+  database,
+  world,
+  plan,
+  id,
+}: Run): Promise<Record<string, unknown>> {
   const { stack, clerkInstanceId } = world;
   const after = await readOnly(database, async (connection) => ({
-    counts: await countUsers(connection),
+    counts: await countUsers(connection, settings.table),
     ledger: await readLedger(connection, stack),
   }));
   const known: StackOutputs = stackOutputs(plan, stack, clerkInstanceId, after.counts, after.ledger);
   if (id !== undefined) await finishRun(database, id, known.summary).catch(explainAndThrow);
-  const isChanging = plan.some((user) => user.declared !== null && user.verdict !== "unchanged");
+  const isChanging = plan.users.some((user) => user.declared !== null && user.verdict !== "unchanged");
   if (!pulumi.runtime.isDryRun() || !isChanging) return { ...known };
   return Object.fromEntries(Object.keys(known).map((name) => [name, pulumi.output(pulumi.unknown)]));
 }

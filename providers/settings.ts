@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { MigrationError } from "./errors";
+import { defaultUsersTable, type UsersTable } from "./postgres/users-table";
 
 /** The settings that may come from the environment, which then wins over stack config. */
 const environmentNames: Readonly<Record<string, string>> = {
@@ -11,6 +12,7 @@ const environmentNames: Readonly<Record<string, string>> = {
   clerkApiUrl: "CLERK_API_URL",
   email: "MIGRATE_EMAIL",
   heldOnly: "MIGRATE_HELD_ONLY",
+  allowUndeliverable: "MIGRATE_ALLOW_UNDELIVERABLE",
   rollback: "ROLLBACK",
   rollbackSignedIn: "ROLLBACK_SIGNED_IN",
 };
@@ -77,6 +79,62 @@ const count = (name: string) =>
     )
     .transform(Number);
 
+/** A table or column name as Postgres has it, without quotes. */
+const identifier = (name: string) =>
+  z
+    .string()
+    .regex(
+      /^[^"\s.]+$/,
+      `${name} has to be the plain name of a column, without quotes, spaces or dots. Correct it.`,
+    );
+
+const column = (name: string, preset: string) => identifier(name).default(preset);
+
+/** `none` says that there is no such column. */
+const optionalColumn = (name: string, preset: string | null) =>
+  identifier(name)
+    .optional()
+    .transform((given) => (given === "none" ? null : (given ?? preset)));
+
+/** Items between commas, semicolons or spaces. */
+const list = z
+  .string()
+  .default("")
+  .transform((text) => text.split(/[\s,;]+/u).filter((item) => item !== ""));
+
+const COLUMN = "column:";
+
+const tableShape = {
+  usersTable: z
+    .string()
+    .regex(
+      /^[^"\s.]+(\.[^"\s.]+)?$/,
+      "usersTable has to be a table, or a schema and a table with a dot between, without quotes. Correct it.",
+    )
+    .default(defaultUsersTable.name),
+  userIdColumn: column("userIdColumn", defaultUsersTable.userId),
+  emailColumn: column("emailColumn", defaultUsersTable.email),
+  passwordHashColumn: column("passwordHashColumn", defaultUsersTable.passwordHash),
+  clerkUserIdColumn: column("clerkUserIdColumn", defaultUsersTable.clerkUserId),
+  nameColumn: optionalColumn("nameColumn", defaultUsersTable.fullName),
+  firstNameColumn: optionalColumn("firstNameColumn", null),
+  lastNameColumn: optionalColumn("lastNameColumn", null),
+  createdAtColumn: optionalColumn("createdAtColumn", defaultUsersTable.createdAt),
+  usernameColumn: optionalColumn("usernameColumn", null),
+  phoneColumn: optionalColumn("phoneColumn", null),
+  publicMetadataColumn: optionalColumn("publicMetadataColumn", null),
+  privateMetadataColumn: optionalColumn("privateMetadataColumn", null),
+  bannedColumn: optionalColumn("bannedColumn", null),
+  deletedColumn: optionalColumn("deletedColumn", null),
+  emailVerified: z
+    .string()
+    .regex(
+      /^(all|none|column:[^"\s.]+)$/,
+      "emailVerified has to be all, none or column:<name>. Correct it, or remove it for the default, all.",
+    )
+    .default("all"),
+};
+
 /** What a provider needs to reach the two systems, for any operation, and how it may roll back. */
 const connectionShape = {
   databaseUrl: postgresUrl,
@@ -92,6 +150,9 @@ const connectionShape = {
   allowProduction: flag("allowProduction").default(false),
   rollback: choice("ROLLBACK", ["delete", "unlink"]).default("delete"),
   rollbackSignedIn: choice("ROLLBACK_SIGNED_IN", ["refuse", "unlink", "delete"]).default("refuse"),
+  legalConsent: choice("legalConsent", ["require", "skip"]).default("require"),
+  bypassDeviceTrust: flag("bypassDeviceTrust").default(false),
+  ...tableShape,
 };
 
 const settingsShape = {
@@ -105,6 +166,21 @@ const settingsShape = {
     )
     .optional(),
   email: z.string().optional(),
+  emails: list,
+  domains: list.transform((domains) => domains.map((domain) => domain.toLowerCase().replace(/^\*?@/, ""))),
+  exclude: list,
+  where: z.string().default(""),
+  limit: count("limit").default(0),
+  percent: z
+    .string()
+    .regex(/^(100|\d{1,2})(\.\d+)?$/, "percent has to be a number from 0 to 100. Correct it.")
+    .default("100")
+    .transform(Number),
+  existing: choice("existing", ["refuse", "adopt"]).default("refuse"),
+  unverified: choice("unverified", ["reserve", "verify", "block"]).default("reserve"),
+  strict: flag("strict").default(false),
+  clerkUserLimit: count("clerkUserLimit").default(0),
+  allowUndeliverable: flag("allowUndeliverable").default(false),
   passwords: choice("passwords", ["carry", "reset"]).default("carry"),
   notify: choice("notify", ["invitation", "none"]).default("invitation"),
   reveal: flag("reveal").default(false),
@@ -114,8 +190,11 @@ const settingsShape = {
   heldOnly: flag("MIGRATE_HELD_ONLY").default(false),
 };
 
-const connectionSchema = z.object(connectionShape).superRefine(refuseProductionByAccident);
-const settingsSchema = z.object(settingsShape).superRefine(refuseProductionByAccident);
+const connectionSchema = z
+  .object(connectionShape)
+  .superRefine(refuseProductionByAccident)
+  .transform(withTable);
+const settingsSchema = z.object(settingsShape).superRefine(refuseProductionByAccident).transform(withTable);
 
 export type ConnectionSettings = z.infer<typeof connectionSchema>;
 export type Settings = z.infer<typeof settingsSchema>;
@@ -217,6 +296,33 @@ function refuseProductionByAccident(
     message:
       "CLERK_SECRET_KEY is a live key, but this stack does not say that it is meant for production. Run `pulumi config set allowProduction true` on the stack that is, or use a test key.",
   });
+}
+
+/** The settings of the table in one piece, as the queries want it. */
+function withTable<T extends z.infer<z.ZodObject<typeof tableShape>>>(
+  settings: T,
+): T & { table: UsersTable } {
+  const { emailVerified } = settings;
+  const hasParts = settings.firstNameColumn !== null || settings.lastNameColumn !== null;
+  const table: UsersTable = {
+    name: settings.usersTable,
+    userId: settings.userIdColumn,
+    email: settings.emailColumn,
+    passwordHash: settings.passwordHashColumn,
+    clerkUserId: settings.clerkUserIdColumn,
+    fullName: hasParts ? null : settings.nameColumn,
+    firstName: settings.firstNameColumn,
+    lastName: settings.lastNameColumn,
+    createdAt: settings.createdAtColumn,
+    username: settings.usernameColumn,
+    phoneNumber: settings.phoneColumn,
+    publicMetadata: settings.publicMetadataColumn,
+    privateMetadata: settings.privateMetadataColumn,
+    banned: settings.bannedColumn,
+    deleted: settings.deletedColumn,
+    emailVerified: emailVerified.startsWith(COLUMN) ? emailVerified.slice(COLUMN.length) : null,
+  };
+  return { ...settings, table };
 }
 
 function isWebAddress(text: string): boolean {

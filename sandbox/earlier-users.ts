@@ -1,4 +1,4 @@
-import { newId } from "./clerk/ids";
+import { clerkUser } from "./clerk/new-user";
 import type { Store } from "./clerk/server";
 import { earlierClerkUsers, sampleUsers } from "./sample-users";
 
@@ -7,42 +7,11 @@ export function addEarlierUsers(store: Store): void {
   for (const { id, email, firstName, lastName, createdAt } of earlierClerkUsers) {
     const time = Date.parse(createdAt);
     const digest = sampleUsers.find((user) => user.clerkUserId === id)?.passwordDigest ?? null;
-    const address = {
-      id: newId("idn"),
-      emailAddress: email,
-      status: "verified",
-      strategy: "admin",
-      createdAt: time,
-      updatedAt: time,
-    } as const;
     store.putUser({
-      id,
-      externalId: null,
-      username: null,
+      ...clerkUser({ id, email, createdAt: time }),
       firstName,
       lastName,
-      locale: null,
-      emailAddresses: [address],
-      primaryEmailAddressId: address.id,
-      phoneNumbers: [],
       password: digest === null ? null : { digest, hasher: "bcrypt", updatedAt: time },
-      requiresPasswordReset: false,
-      publicMetadata: {},
-      privateMetadata: {},
-      unsafeMetadata: {},
-      banned: false,
-      locked: false,
-      totpEnabled: false,
-      backupCodeEnabled: false,
-      bypassClientTrust: false,
-      deleteSelfEnabled: true,
-      createOrganizationEnabled: true,
-      createOrganizationsLimit: null,
-      legalAcceptedAt: null,
-      lastSignInAt: null,
-      lastActiveAt: null,
-      createdAt: time,
-      updatedAt: time,
     });
   }
 }

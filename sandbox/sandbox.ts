@@ -36,6 +36,8 @@ export function clerkSettings(databaseUrl: string, clerk: LocalClerk): Record<st
     CLERK_SECRET_KEY: clerk.secretKey,
     CLERK_ISSUER_URL: clerk.issuer,
     CLERK_API_URL: clerk.url,
+    // The sample's addresses are example.com's, which nobody can write to.
+    MIGRATE_ALLOW_UNDELIVERABLE: "true",
     CLERK_INVITE_REDIRECT_URL: "http://localhost:3000/sign-in",
   };
 }

@@ -2,12 +2,12 @@ import type { InvitationInputs } from "../providers/clerk-invitation/inputs";
 import type { ClerkUserInputs } from "../providers/clerk-user/inputs";
 import type { MigrationInputs } from "../providers/migration/inputs";
 import { ensureMigration } from "../providers/migration/lifecycle";
-import { makePlan, type Plan, type World } from "../providers/plan";
-import { openDatabase, readOnly } from "../providers/postgres/database";
-import { readLedger } from "../providers/postgres/ledger";
-import { readUsers } from "../providers/postgres/legacy-users";
-import { type ConnectionSettings, parseSettings } from "../providers/settings";
+import { observeStack } from "../providers/observe";
+import { makePlan, type Plan } from "../providers/plan";
+import { openDatabase } from "../providers/postgres/database";
+import { type ConnectionSettings, parseSettings, type Settings } from "../providers/settings";
 import { openSystems, type Systems } from "../providers/systems";
+import type { World } from "../providers/world";
 import type { User } from "../sandbox/clerk/records";
 import { type ClerkOptions, type LocalClerk, startClerk } from "../sandbox/clerk/server";
 import { addEarlierUsers } from "../sandbox/earlier-users";
@@ -38,8 +38,11 @@ export interface TestSystems {
   readonly migration: MigrationInputs;
   /** Ends the process, as a kill would, and starts another one. */
   restart(changes?: Partial<ConnectionSettings>): Promise<Systems>;
+  /** The same process with these settings of the stack. */
+  restartWith(changes: Readonly<Record<string, string>>): Promise<void>;
+  settings(changes?: Readonly<Record<string, string>>): Settings;
   plan(changes?: Readonly<Record<string, string>>): Promise<Plan>;
-  world(): Promise<World>;
+  world(changes?: Readonly<Record<string, string>>): Promise<World>;
   /** What the program would declare of this user now. */
   declared(userId: string, changes?: Readonly<Record<string, string>>): Promise<ClerkUserInputs>;
   invitation(userId: string): Promise<InvitationInputs>;
@@ -68,9 +71,16 @@ export async function openTestSystems({
   addEarlierUsers(clerk.store);
   const warnings: string[] = [];
   // Clerk's development limit would make every test wait; these are about something else.
-  const own = { notify: "invitation", clerkRequestsPer10s: "100000", allowProduction: "true" };
+  const own = {
+    notify: "invitation",
+    clerkRequestsPer10s: "100000",
+    allowProduction: "true",
+    allowUndeliverable: "true",
+  };
+  // Left to the stack's own settings, so that a test can say otherwise.
+  const environment = { ...clerkSettings(database.url, clerk), MIGRATE_ALLOW_UNDELIVERABLE: "" };
   const settingsWith = (changes: Readonly<Record<string, string>> = {}) =>
-    parseSettings(clerkSettings(database.url, clerk), {
+    parseSettings(environment, {
       values: { ...own, ...changes },
       isSecret: () => true,
     });
@@ -83,17 +93,12 @@ export async function openTestSystems({
 
   const query = async <T extends object>(text: string, values: readonly unknown[] = []): Promise<T[]> =>
     (await reader.query<T>(text, [...values])).rows;
-  const world = (): Promise<World> =>
-    readOnly(reader, async (connection) => ({
-      ...migration,
-      rows: await readUsers(connection),
-      ledger: await readLedger(connection, STACK),
-      decisions: new Map(),
-    }));
+  const world = (changes?: Readonly<Record<string, string>>): Promise<World> =>
+    observeStack(settingsWith(changes), reader, migration);
   const plan = async (changes?: Readonly<Record<string, string>>) =>
-    makePlan(await world(), settingsWith(changes));
+    makePlan(await world(changes), settingsWith(changes));
   const planned = async (userId: string, changes?: Readonly<Record<string, string>>) =>
-    (await plan(changes)).find((user) => user.userId === userId);
+    (await plan(changes)).users.find((user) => user.userId === userId);
 
   return {
     database,
@@ -113,6 +118,11 @@ export async function openTestSystems({
       systems = open(changes);
       return systems;
     },
+    async restartWith(changes) {
+      await systems.close();
+      systems = openSystems(settingsWith(changes), (sentence) => warnings.push(sentence));
+    },
+    settings: settingsWith,
     plan,
     world,
     async declared(userId, changes) {

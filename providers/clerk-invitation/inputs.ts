@@ -8,6 +8,8 @@ export const invitationInputs = z.object({
   stack: z.string(),
   /** The address it goes to; encrypted in state. */
   email: z.string(),
+  /** An address that a decision gives instead of the row's; encrypted, too. */
+  decidedEmail: z.string(),
   /** The page that holds `<SignIn/>`; empty for Clerk's Account Portal. */
   redirectUrl: z.string(),
   /** Raised by the ledger when the mail has to be tried again. */

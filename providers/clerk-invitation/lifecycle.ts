@@ -25,7 +25,7 @@ export async function ensureInvitation(
   const before = await claimInvitation(database, owner, userId);
   if (before?.status === "sent" && before.invitationId !== null) return sent(inputs, before.invitationId);
   try {
-    const email = await addressOf(systems, owner, userId);
+    const email = await addressOf(systems, owner, inputs);
     const invitation =
       (await observe(systems, inputs, before, email)) ??
       (await systems.clerk.createInvitation({
@@ -50,10 +50,15 @@ export async function ensureInvitation(
 }
 
 /** The address in the row now: the mail goes where the user is, or not at all. */
-async function addressOf(systems: Systems, owner: Owner, userId: string): Promise<string> {
+async function addressOf(
+  systems: Systems,
+  owner: Owner,
+  { userId, decidedEmail }: InvitationInputs,
+): Promise<string> {
   const user = await readUser(systems.database, userId);
-  const row = await readRow(systems.database, userId);
-  if (row?.email && user?.status === "linked" && user.stack === owner.stack) return normalEmail(row.email);
+  const row = await readRow(systems.database, systems.settings.table, userId);
+  const email = decidedEmail || (row?.email ?? "");
+  if (email !== "" && user?.status === "linked" && user.stack === owner.stack) return normalEmail(email);
   throw new MigrationError(
     "not-linked",
     `User ${userId} is not linked to Clerk, so there is nothing to tell.`,
@@ -102,7 +107,8 @@ export async function takeBackInvitation(
   if (before.clerkInstanceId !== owner.clerkInstanceId) {
     throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
   }
-  const email = inputs.email || normalEmail((await readRow(database, userId))?.email ?? "");
+  const email =
+    inputs.email || normalEmail((await readRow(database, systems.settings.table, userId))?.email ?? "");
   const invitationId = before.invitationId ?? (await observe(systems, inputs, before, email))?.id;
   // Whoever has arrived has read it: telling such a user again, should the rollback be refused, would be a second mail.
   const arrived = await hasArrived(systems, userId);

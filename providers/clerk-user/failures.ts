@@ -6,7 +6,7 @@ export function gone(userId: string, clerkUserId: string): MigrationError {
   return new MigrationError(
     "gone",
     `User ${userId} was deleted in Clerk (${clerkUserId}) after the migration.`,
-    `To create the user anew, roll it back first: npm run destroy -- --user ${userId}`,
+    "Decide in decisions.yaml: recreate makes the user anew, forget lets go of it.",
   );
 }
 
@@ -18,9 +18,8 @@ export function rowGone(userId: string): Refusal {
   );
 }
 
-/** No refusal: something of ours may exist in Clerk. */
-export function heldRowGone(userId: string): MigrationError {
-  const { code, reason, remedy } = rowGone(userId);
+/** The same, but no refusal: something of ours may exist in Clerk. */
+export function heldStill({ code, reason, remedy }: Refusal): MigrationError {
   return new MigrationError(code, reason, remedy);
 }
 
@@ -61,5 +60,21 @@ export function emailTaken(userId: string, clerkUserId: string): Refusal {
     "email-taken",
     `Clerk has a user with the address of user ${userId} already (${clerkUserId}).`,
     "If it is the same person, set the row's clerk_user_id to it; otherwise change the address on one side; then run again.",
+  );
+}
+
+export function adoptedGone(userId: string, clerkUserId: string): Refusal {
+  return new Refusal(
+    "adopt-gone",
+    `The Clerk user ${clerkUserId} whom user ${userId} was to adopt does not exist.`,
+    "Correct the decision, or remove it to create a user; then run again.",
+  );
+}
+
+export function notAdoptable(userId: string, clerkUserId: string, problem: string): Refusal {
+  return new Refusal(
+    "not-adoptable",
+    `User ${userId} cannot adopt the Clerk user ${clerkUserId}: ${problem}.`,
+    "Mend that in Clerk, or decide otherwise; then run again.",
   );
 }

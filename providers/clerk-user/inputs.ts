@@ -1,26 +1,48 @@
 import { z } from "zod";
 
-import type { Hasher, RowWithDigest, UserRow } from "../postgres/legacy-users";
+import type { RowWithDigest, UserRow } from "../postgres/legacy-users";
 import { digestFacts, fingerprintOf } from "../postgres/legacy-users";
 
-/** What is declared of one user. Text that is absent is empty: state holds neither null nor undefined. */
+/** What a row says about its user, in Clerk's terms. Text that is absent is empty: state holds neither null nor undefined. */
+const profileShape = z.object({
+  /** Trimmed and lower case, as Clerk keeps it. */
+  email: z.string(),
+  firstName: z.string(),
+  lastName: z.string(),
+  username: z.string(),
+  /** E.164. */
+  phoneNumber: z.string(),
+  /** JSON objects as text; empty where there is none. */
+  publicMetadata: z.string(),
+  privateMetadata: z.string(),
+  /** RFC 3339. */
+  createdAt: z.string(),
+  digestFingerprint: z.string(),
+});
+
+export type Profile = z.infer<typeof profileShape>;
+
+/** What is declared of one user. */
 export const clerkUserInputs = z.object({
   userId: z.string(),
   /** What people see instead of the address: `s***e@ampdial.com`. */
   label: z.string(),
   project: z.string(),
   stack: z.string(),
-  /** Trimmed and lower case, as Clerk keeps it. Encrypted in state, like the names and the fingerprint. */
-  email: z.string(),
-  firstName: z.string(),
-  lastName: z.string(),
-  /** RFC 3339; empty where the row has none. */
-  createdAt: z.string(),
   /** carry: the legacy password works in Clerk. reset: the user sets one at the first sign-in. */
   passwords: z.enum(["carry", "reset"]),
-  digestFingerprint: z.string(),
+  /** Personal data, and what a digest could be guessed from: one secret, encrypted in state and hidden on screen. */
+  profile: profileShape,
   /** Raised by the ledger when something recorded as done has to be done again. */
   attempt: z.number(),
+  /** An address that a decision gives instead of the row's; empty where there is none. A secret, too. */
+  decidedEmail: z.string(),
+  /** What is done about an address that nobody has proven: reserved keeps it unproven. Of the create alone. */
+  emailStatus: z.enum(["verified", "reserved"]),
+  /** The Clerk user to take over instead of creating one; empty to create. Of the create alone. */
+  adopt: z.string(),
+  /** Whether a user whom somebody deleted in Clerk is created anew. */
+  recreate: z.boolean(),
 });
 
 export type ClerkUserInputs = z.infer<typeof clerkUserInputs>;
@@ -54,53 +76,49 @@ export const clerkUserOutputs = clerkUserInputs.extend({
 
 export type ClerkUserOutputs = z.infer<typeof clerkUserOutputs>;
 
-/** The inputs that decide whether there is something to do. */
-const managed = [
-  "email",
-  "firstName",
-  "lastName",
-  "createdAt",
-  "passwords",
-  "digestFingerprint",
-  "attempt",
-  "project",
-  "stack",
-] as const satisfies readonly (keyof ClerkUserInputs)[];
-
 /** Whether an `up` has something to do: a managed input differs, or the condition is not the one last seen. */
 export function differs(recorded: ClerkUserOutputs, declared: ClerkUserInputs): boolean {
-  return managed.some((key) => recorded[key] !== declared[key]) || recorded.condition !== recorded.seen;
+  return managed(recorded) !== managed(declared) || recorded.condition !== recorded.seen;
 }
 
-/** What a row says about its user, in Clerk's terms. */
-export interface Profile {
-  readonly email: string;
-  readonly firstName: string;
-  readonly lastName: string;
-  readonly createdAt: string;
-  readonly digestFingerprint: string;
-  /** null where there is no digest, or none that Clerk takes. */
-  readonly hasher: Hasher | null;
+/** The inputs that decide whether there is something to do. The others speak of the create alone. */
+function managed({ profile, passwords, attempt, project, stack }: ClerkUserInputs): string {
+  return JSON.stringify([applied(profile), profile.digestFingerprint, passwords, attempt, project, stack]);
 }
 
-export function profileOf(row: UserRow): Profile {
+/** What an update would apply besides the digest; user name, phone number and metadata are the create's. */
+function applied({ email, firstName, lastName, createdAt }: Profile): string[] {
+  return [email, firstName, lastName, createdAt];
+}
+
+export function profileOf(row: UserRow, decidedEmail = ""): Profile {
+  const split = splitName(row.name ?? "");
   return {
-    email: normalEmail(row.email ?? ""),
-    ...splitName(row.name ?? ""),
+    email: normalEmail(decidedEmail || (row.email ?? "")),
+    firstName: row.firstName?.trim() ?? split.firstName,
+    lastName: row.lastName?.trim() ?? split.lastName,
+    username: row.username?.trim().toLowerCase() ?? "",
+    phoneNumber: row.phoneNumber?.replace(/[\s().-]/g, "") ?? "",
+    publicMetadata: row.publicMetadata ?? "",
+    privateMetadata: row.privateMetadata ?? "",
     createdAt: row.createdAt ?? "",
     digestFingerprint: row.digest?.fingerprint ?? "",
-    hasher: row.digest?.hasher ?? null,
   };
 }
 
-export function profileWithDigest(row: RowWithDigest): Profile {
-  return profileOf({ ...row, digest: digestFacts(row) });
+export function profileWithDigest(row: RowWithDigest, decidedEmail = ""): Profile {
+  return profileOf({ ...row, digest: digestFacts(row) }, decidedEmail);
 }
 
-/** Of what an update would apply besides the digest. */
+/** Changes when what an update would apply does. */
 export function profileFingerprint(userId: string, profile: Profile): string {
-  const { email, firstName, lastName, createdAt } = profile;
-  return fingerprintOf(userId, JSON.stringify([email, firstName, lastName, createdAt]));
+  return fingerprintOf(userId, JSON.stringify(applied(profile)));
+}
+
+/** A JSON object from its text; null where there is none. The plan has refused everything else. */
+export function metadataOf(text: string): Record<string, unknown> | null {
+  if (text === "") return null;
+  return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
 }
 
 /** Clerk keeps addresses in lower case; two that differ in spaces or case are one. */

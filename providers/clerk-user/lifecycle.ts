@@ -9,19 +9,23 @@ import {
   claimUser,
   linkUser,
   readUser,
+  recordAdoption,
   recordFailure,
   recordRolledBack,
   unlinkUser,
 } from "../postgres/ledger-users";
-import { readRow, type RowWithDigest } from "../postgres/legacy-users";
+import { type Hasher, hasherOf, readRow, type RowWithDigest } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
+import { adoptionProblem } from "./adoption";
 import {
+  adoptedGone,
   emailTaken,
   externalIdTaken,
   gone,
-  heldRowGone,
+  heldStill,
   linkedElsewhere,
   noLongerLegacy,
+  notAdoptable,
   notOurs,
   rowGone,
 } from "./failures";
@@ -29,6 +33,7 @@ import {
   type ClerkUserInputs,
   type ClerkUserOutputs,
   type Condition,
+  metadataOf,
   normalEmail,
   type Profile,
   profileFingerprint,
@@ -64,27 +69,29 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   const { userId } = inputs;
   const mark: Mark = { project: inputs.project, stack: inputs.stack };
 
-  const row = await readRow(database, userId);
+  const row = await readRow(database, systems.settings.table, userId);
   if (row === undefined) {
     // What a cut-off run may have left in Clerk must stay in the ledger: that is how a rollback finds it.
     const held = await readUser(database, userId);
-    throw held !== undefined && isHeld(held) ? heldRowGone(userId) : rowGone(userId);
+    throw held !== undefined && isHeld(held) ? heldStill(rowGone(userId)) : rowGone(userId);
   }
-  const profile = profileWithDigest(row);
+  const profile = profileWithDigest(row, inputs.decidedEmail);
 
   // Write-ahead: from here on, whatever happens, the ledger knows that a Clerk user may exist.
   const before = await claimUser(database, owner, userId, profile.digestFingerprint);
-  const observed = await observe(systems, row, before, mark);
+  const observed = await observe(systems, inputs, row, before, mark);
   const ensured =
     observed === undefined
-      ? await createUser(systems, inputs, row, profile, mark)
+      ? inputs.adopt === ""
+        ? await createUser(systems, inputs, row, profile, mark)
+        : await adoptUser(systems, inputs, profile, mark, before)
       : { user: observed, passwords: before?.passwords ?? passwordsOf(observed) };
   const live = await sync(systems, ensured.user, row, profile, ensured.passwords, before);
 
-  const origin = before?.origin ?? "created";
+  const origin = live.mark?.adopted === true ? "adopted" : "created";
   // A digest that is gone from a row we hold means no change.
   const digestFingerprint = profile.digestFingerprint || before?.digestFingerprint || "";
-  const linked = await linkUser(database, {
+  const linked = await linkUser(database, systems.settings.table, {
     userId,
     clerkUserId: live.id,
     origin,
@@ -99,11 +106,11 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   });
   if (!linked) throw await takeBack(systems, userId, live, before);
 
-  const condition = conditionOf(userId, { ...row, clerkUserId: live.id }, live, mark);
-  const { email, firstName, lastName, createdAt } = profile;
+  const linkedRow = withDecidedEmail({ ...row, clerkUserId: live.id }, inputs.decidedEmail);
+  const condition = conditionOf(userId, linkedRow, live, mark);
   return {
     ...inputs,
-    ...{ email, firstName, lastName, createdAt, digestFingerprint, origin, condition },
+    ...{ profile: { ...profile, digestFingerprint }, origin, condition },
     passwords: ensured.passwords,
     clerkUserId: live.id,
     clerkInstanceId: owner.clerkInstanceId,
@@ -115,11 +122,12 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
 /** The user that ledger, row or look-up lead to; undefined where there is none to go on with. */
 async function observe(
   systems: Systems,
+  inputs: ClerkUserInputs,
   row: RowWithDigest,
   before: LedgerUser | undefined,
   mark: Mark,
 ): Promise<ClerkUser | undefined> {
-  const { clerk } = systems;
+  const { clerk, database, settings } = systems;
   const { userId } = row;
   const recorded = before?.clerkUserId ?? null;
   if (before !== undefined && recorded !== null) {
@@ -129,14 +137,21 @@ async function observe(
     if (before.status === "unlinking" && live?.externalId === userId && live.mark === null) {
       return clerk.setMark(recorded, mark);
     }
+    // An adoption that was cut off is taken up where it stopped.
+    if (before.origin === "adopted" && before.status === "creating") return undefined;
     if (live !== undefined) throw notOurs(userId, recorded);
-    if (before.status === "linked") throw gone(userId, recorded);
+    if (before.status === "linked" && !inputs.recreate) throw gone(userId, recorded);
+    // The link still leads to the one who is gone.
+    if (before.status === "linked") await unlinkUser(database, settings.table, userId, recorded);
     // A rollback that was cut off has deleted the user already.
   }
   // A link that the ledger does not know is ours only if the user is: the ledger may have lost its row.
   const linked =
     row.clerkUserId === null || row.clerkUserId === recorded ? undefined : await clerk.user(row.clerkUserId);
   if (linked !== undefined && isOurs(linked, userId, mark)) return linked;
+  // The plan has found somebody of ours whom the ledger has forgotten.
+  const forgotten = inputs.adopt === "" ? undefined : await clerk.user(inputs.adopt);
+  if (forgotten !== undefined && isOurs(forgotten, userId, mark)) return forgotten;
   // A look-up before the create only if one may have left already: the usual user costs one request.
   if (before?.status === "creating") {
     const found = await clerk.userByExternalId(userId);
@@ -155,13 +170,10 @@ async function createUser(
   profile: Profile,
   mark: Mark,
 ): Promise<{ user: ClerkUser; passwords: Passwords }> {
-  const { clerk } = systems;
+  const { clerk, settings } = systems;
   const { userId } = inputs;
   if (row.passwordDigest === null) throw noLongerLegacy(userId);
-  let password =
-    inputs.passwords === "carry" && profile.hasher !== null
-      ? { digest: row.passwordDigest, hasher: profile.hasher }
-      : null;
+  let password = inputs.passwords === "carry" ? passwordOf(row) : null;
 
   // Once an outcome was unknown, a refusal no longer proves that nothing exists.
   let certain = true;
@@ -170,8 +182,15 @@ async function createUser(
       const user = await clerk.createUser({
         externalId: userId,
         emailAddress: profile.email,
+        emailStatus: inputs.emailStatus,
         firstName: profile.firstName || null,
         lastName: profile.lastName || null,
+        username: profile.username || null,
+        phoneNumber: profile.phoneNumber || null,
+        publicMetadata: metadataOf(profile.publicMetadata),
+        privateMetadata: metadataOf(profile.privateMetadata),
+        skipLegalChecks: settings.legalConsent === "skip",
+        bypassDeviceTrust: settings.bypassDeviceTrust,
         createdAt: profile.createdAt || null,
         password,
         mark,
@@ -207,6 +226,39 @@ async function createUser(
   }
 }
 
+/** null where the row has no digest, or none that Clerk takes. */
+function passwordOf({ passwordDigest: digest }: RowWithDigest): { digest: string; hasher: Hasher } | null {
+  const hasher = digest === null ? null : hasherOf(digest);
+  return digest === null || hasher === null ? null : { digest, hasher };
+}
+
+/** Takes over a Clerk user that exists: writes external id and mark, and nothing of the user's own. */
+async function adoptUser(
+  systems: Systems,
+  inputs: ClerkUserInputs,
+  profile: Profile,
+  mark: Mark,
+  before: LedgerUser | undefined,
+): Promise<{ user: ClerkUser; passwords: Passwords }> {
+  const { clerk, database } = systems;
+  const { userId, adopt } = inputs;
+  const live = await clerk.user(adopt);
+  if (live === undefined) throw adoptedGone(userId, adopt);
+  const problem = adoptionProblem(live, userId, profile.email, mark);
+  if (problem !== undefined) {
+    const refusal = notAdoptable(userId, adopt, problem);
+    // Of one that was cut off something may be written already: the ledger has to go on holding it.
+    throw before?.origin === "adopted" ? heldStill(refusal) : refusal;
+  }
+
+  // Write-ahead, with what was there: a rollback puts it back.
+  await recordAdoption(database, userId, live.id, live.externalId === null);
+  const known = live.externalId === null ? await clerk.setExternalId(live.id, userId) : live;
+  const user =
+    known.mark?.adopted === true ? known : await clerk.setMark(live.id, { ...mark, adopted: true });
+  return { user, passwords: passwordsOf(user) };
+}
+
 /** How a user of ours was created whose outcome nobody wrote down. */
 function passwordsOf(live: ClerkUser): Passwords {
   return live.passwordEnabled ? "carry" : "reset";
@@ -230,10 +282,7 @@ async function sync(
   let synced = live;
 
   const digestChanged = profile.digestFingerprint !== (before.digestFingerprint ?? "");
-  const password =
-    passwords === "carry" && digestChanged && row.passwordDigest !== null && profile.hasher !== null
-      ? { digest: row.passwordDigest, hasher: profile.hasher }
-      : null;
+  const password = passwords === "carry" && digestChanged ? passwordOf(row) : null;
   const firstName = (live.firstName ?? "") === profile.firstName ? undefined : profile.firstName;
   const lastName = (live.lastName ?? "") === profile.lastName ? undefined : profile.lastName;
   const createdAt =
@@ -261,7 +310,7 @@ async function takeBack(
   live: ClerkUser,
   before: LedgerUser | undefined,
 ): Promise<MigrationError> {
-  const row = await readRow(systems.database, userId);
+  const row = await readRow(systems.database, systems.settings.table, userId);
   const reason = row === undefined ? rowGone(userId) : linkedElsewhere(userId, row.clerkUserId ?? "unknown");
   if (before?.status === "linked" || live.lastSignInAt !== null) {
     return new MigrationError(
@@ -278,7 +327,7 @@ async function takeBack(
 export async function deleteUser(systems: Systems, outputs: ClerkUserOutputs): Promise<void> {
   const owner = await systems.writer(outputs.stack);
   const mark: Mark = { project: outputs.project, stack: outputs.stack };
-  await rollBackUser(systems, owner, mark, outputs.userId, outputs.clerkUserId);
+  await rollBackUser(systems, owner, mark, outputs);
 }
 
 /** The same for the sweep of the `migration` resource, which knows the ledger only. */
@@ -286,41 +335,64 @@ export async function rollBackUser(
   systems: Systems,
   owner: Owner,
   mark: Mark,
-  userId: string,
-  clerkUserIdInState: string | null,
+  recorded: Pick<ClerkUserOutputs, "userId"> & Pick<LedgerUser, "clerkUserId" | "origin">,
 ): Promise<void> {
   const { clerk, database, settings } = systems;
+  const { userId } = recorded;
   const held = await readUser(database, userId);
   if (held !== undefined && !needsRollback(held, owner)) return;
 
   // The state may name a user of an earlier life: where the ledger holds this one, it alone knows.
-  const known = held === undefined ? clerkUserIdInState : held.clerkUserId;
-  const recorded = known === null ? undefined : await clerk.user(known);
+  const known = held === undefined ? recorded.clerkUserId : held.clerkUserId;
+  const named = known === null ? undefined : await clerk.user(known);
   // A create that was cut off may have left somebody whom nobody wrote down.
-  const isUnwritten = recorded === undefined && (known === null || held?.status === "creating");
-  const live = isUnwritten ? await clerk.userByExternalId(userId) : recorded;
+  const isUnwritten = named === undefined && (known === null || held?.status === "creating");
+  const live = isUnwritten ? await clerk.userByExternalId(userId) : named;
   const ours = live !== undefined && isOurs(live, userId, mark) ? live : undefined;
-  if (live !== undefined && ours === undefined) {
+  const isAdopted = (held ?? recorded).origin === "adopted" || ours?.mark?.adopted === true;
+  if (live !== undefined && ours === undefined && !isAdopted) {
     systems.warn(
       `User ${userId}: the Clerk user ${live.id} no longer carries our mark, so it is left alone.`,
     );
   }
 
-  const choice = ours === undefined ? "delete" : rollbackChoice(settings, userId, ours, held);
+  // Whoever was adopted loses nothing by it, so there is nothing to guard.
+  const choice = ours === undefined || isAdopted ? "delete" : rollbackChoice(settings, userId, ours, held);
   if (choice instanceof MigrationError) throw choice;
 
   const clerkUserId = ours?.id ?? known;
   if (
     clerkUserId !== null &&
-    !(await unlinkUser(database, userId, clerkUserId)) &&
+    !(await unlinkUser(database, settings.table, userId, clerkUserId)) &&
     held?.status === "linked"
   ) {
     systems.warn(`User ${userId}: the row's clerk_user_id is no longer ours, so it is left as it is.`);
   }
-  if (ours !== undefined && choice === "delete" && held?.origin !== "adopted")
-    await clerk.deleteUser(ours.id);
-  if (ours !== undefined && choice === "unlink") await clerk.setMark(ours.id, null);
+  if (isAdopted) await giveBack(systems, userId, live, mark, held);
+  else if (ours !== undefined && choice === "delete") await clerk.deleteUser(ours.id);
+  else if (ours !== undefined) await clerk.setMark(ours.id, null);
   await recordRolledBack(database, userId);
+}
+
+/** An adopted user gets back what the adoption changed: no mark, and no external id where there was none. */
+async function giveBack(
+  { clerk }: Systems,
+  userId: string,
+  live: ClerkUser | undefined,
+  mark: Mark,
+  held: LedgerUser | undefined,
+): Promise<void> {
+  if (live?.externalId !== userId) return;
+  if (isOurs(live, userId, mark)) await clerk.setMark(live.id, null);
+  if (held?.isExternalIdSet === true) await clerk.setExternalId(live.id, null);
+}
+
+/** The row as the user is meant to be: a decision may have given another address. */
+export function withDecidedEmail<T extends { readonly email: string | null }>(
+  row: T | undefined,
+  decidedEmail: string,
+): T | undefined {
+  return row === undefined || decidedEmail === "" ? row : { ...row, email: decidedEmail };
 }
 
 export function conditionOf(

@@ -8,7 +8,7 @@ export class ClerkUser extends pulumi.CustomResource {
   declare readonly clerkUserId: pulumi.Output<string>;
 
   constructor(inputs: ClerkUserInputs, options: pulumi.CustomResourceOptions) {
-    const { email, firstName, lastName, digestFingerprint, ...open } = inputs;
+    const { profile, decidedEmail, ...open } = inputs;
     super(
       "pulumi-nodejs:dynamic/clerk:User",
       inputs.userId,
@@ -16,10 +16,8 @@ export class ClerkUser extends pulumi.CustomResource {
         __provider: providerPointer("clerk-user"),
         ...open,
         // Encrypted in state and `[secret]` on screen: personal data, and what a digest could be guessed from.
-        email: pulumi.secret(email),
-        firstName: pulumi.secret(firstName),
-        lastName: pulumi.secret(lastName),
-        digestFingerprint: pulumi.secret(digestFingerprint),
+        profile: pulumi.secret(profile),
+        decidedEmail: pulumi.secret(decidedEmail),
         clerkUserId: undefined,
         clerkInstanceId: undefined,
         origin: undefined,

@@ -4,7 +4,7 @@ import { readLedger } from "../postgres/ledger";
 import { readLinks } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import type { ClerkUserOutputs } from "./inputs";
-import { conditionOf, signInTime } from "./lifecycle";
+import { conditionOf, signInTime, withDecidedEmail } from "./lifecycle";
 
 /** Clerk takes at most 100 ids in a filter. */
 const PAGE = 100;
@@ -36,7 +36,7 @@ export async function readUserState(systems: Systems, outputs: ClerkUserOutputs)
   const { row, live } = await observation(systems, outputs);
   return {
     ...outputs,
-    condition: conditionOf(outputs.userId, row, live, mark),
+    condition: conditionOf(outputs.userId, withDecidedEmail(row, outputs.decidedEmail), live, mark),
     lastSignInAt: live === undefined ? outputs.lastSignInAt : signInTime(live),
   };
 }
@@ -88,9 +88,13 @@ async function fetchPage(
   const [rows, users] = await Promise.all([
     readLinks(
       systems.database,
+      systems.settings.table,
       members.map((member) => member.userId),
     ),
-    systems.clerk.usersByIds(members.map((member) => member.clerkUserId)),
+    systems.clerk.usersBy(
+      "user_id",
+      members.map((member) => member.clerkUserId),
+    ),
   ]);
   const live = new Map(users.map((user) => [user.id, user]));
   return new Map(

@@ -17,8 +17,19 @@ import {
 export interface NewClerkUser {
   readonly externalId: string;
   readonly emailAddress: string;
+  /** reserved: nobody else can claim it, and it proves nothing. */
+  readonly emailStatus?: "verified" | "reserved";
   readonly firstName: string | null;
   readonly lastName: string | null;
+  readonly username?: string | null;
+  /** E.164. */
+  readonly phoneNumber?: string | null;
+  readonly publicMetadata?: Readonly<Record<string, unknown>> | null;
+  readonly privateMetadata?: Readonly<Record<string, unknown>> | null;
+  /** The application has the user's consent to the terms, or does without. */
+  readonly skipLegalChecks?: boolean;
+  /** Spares the user Device Trust's code at the first sign-in. */
+  readonly bypassDeviceTrust?: boolean;
   /** RFC 3339. */
   readonly createdAt: string | null;
   /** null creates the user without a password. */
@@ -45,6 +56,8 @@ export interface Instance {
   readonly kind: "development" | "production" | "unknown";
 }
 
+export type UserFilter = "user_id" | "external_id" | "email_address" | "username" | "phone_number";
+
 export type Clerk = ReturnType<typeof openClerk>;
 
 /** Clerk takes at most 100 values in a filter, and returns 10 unless asked for more. */
@@ -55,19 +68,17 @@ const PAGE = 100;
  * outcome: the caller looks up first.
  */
 export function openClerk(options: RequestOptions) {
-  const { send, get, count } = openRequests(options);
+  const { send, get, plain, count } = openRequests(options);
   const sdk = createClerkClient({ secretKey: options.secretKey, apiUrl: options.apiUrl });
-  async function usersBy(filter: "user_id" | "external_id" | "email_address", values: readonly string[]) {
-    const query = new URLSearchParams(values.map((value) => [filter, value]));
-    query.set("limit", PAGE.toString());
-    return get("GET /users", `/users?${query.toString()}`, z.array(clerkUserSchema));
+  async function usersBy(filter: UserFilter, values: readonly string[]): Promise<ClerkUser[]> {
+    const pages = cutIntoQueries(filter, values).map((query) =>
+      get("GET /users", `/users?${query}&limit=${PAGE.toString()}`, z.array(clerkUserSchema)),
+    );
+    return (await Promise.all(pages)).flat();
   }
 
   /** Look-ups that are wanted at the same time share one request. */
-  function lookup(
-    filter: "user_id" | "external_id" | "email_address",
-    matches: (user: ClerkUser, value: string) => boolean,
-  ) {
+  function lookup(filter: UserFilter, matches: (user: ClerkUser, value: string) => boolean) {
     return new DataLoader<string, ClerkUser | undefined>(
       async (values) => {
         const found = await usersBy(filter, values);
@@ -104,8 +115,23 @@ export function openClerk(options: RequestOptions) {
     /** undefined where there is none. */
     user: (clerkUserId: string): Promise<ClerkUser | undefined> => byId.load(clerkUserId),
 
-    /** At most 100 at a time; those that do not exist are missing from the answer. */
-    usersByIds: (clerkUserIds: readonly string[]): Promise<ClerkUser[]> => usersBy("user_id", clerkUserIds),
+    /** One request for each 100 values; those that do not exist are missing from the answer. */
+    usersBy,
+
+    /** How many users the instance has. */
+    async userCount(): Promise<number> {
+      const schema = z.object({ total_count: z.number() });
+      return (await get("GET /users/count", "/users/count", schema)).total_count;
+    },
+
+    /** Addresses and domains that the instance lets in, or keeps out, where such a list is on. */
+    async accessList(kind: "allowlist" | "blocklist"): Promise<string[]> {
+      const entries = z.array(z.object({ identifier: z.string() }));
+      const schema = z.union([entries, z.object({ data: entries }).transform(({ data }) => data)]);
+      const page = kind === "allowlist" ? "?limit=500" : "";
+      const found = await get(`GET /${kind}_identifiers`, `/${kind}_identifiers${page}`, schema);
+      return found.map(({ identifier }) => identifier);
+    },
 
     userByExternalId: (externalId: string): Promise<ClerkUser | undefined> => byExternalId.load(externalId),
 
@@ -118,7 +144,13 @@ export function openClerk(options: RequestOptions) {
           await sdk.users.createUser({
             externalId: user.externalId,
             emailAddress: [user.emailAddress],
-            privateMetadata: { [markKey]: user.mark },
+            ...(user.emailStatus === "reserved" ? { emailAddressIdentificationStatus: ["reserved"] } : {}),
+            ...(user.username == null ? {} : { username: user.username }),
+            ...(user.phoneNumber == null ? {} : { phoneNumber: [user.phoneNumber] }),
+            ...(user.publicMetadata == null ? {} : { publicMetadata: { ...user.publicMetadata } }),
+            privateMetadata: { ...user.privateMetadata, [markKey]: user.mark },
+            ...(user.skipLegalChecks === true ? { skipLegalChecks: true } : {}),
+            ...(user.bypassDeviceTrust === true ? { bypassClientTrust: true } : {}),
             ...(user.firstName === null ? {} : { firstName: user.firstName }),
             ...(user.lastName === null ? {} : { lastName: user.lastName }),
             ...(user.createdAt === null ? {} : { createdAt: new Date(user.createdAt) }),
@@ -144,6 +176,14 @@ export function openClerk(options: RequestOptions) {
           }),
         ),
       );
+    },
+
+    /** Of a user that we adopt; null gives it back as it was. The SDK's type has no null. */
+    setExternalId(clerkUserId: string, externalId: string | null): Promise<ClerkUser> {
+      const path = `/users/${encodeURIComponent(clerkUserId)}`;
+      return plain(writing("PATCH /users/{id}"), "PATCH", path, clerkUserSchema, {
+        external_id: externalId,
+      });
     },
 
     /** Makes this the user's only address, verified, without a mail to the old one. */
@@ -203,6 +243,24 @@ export function openClerk(options: RequestOptions) {
       }
     },
   };
+}
+
+/** Servers on the way take addresses of 8 KB or so: long values need more requests. */
+const LONGEST_QUERY = 6_000;
+
+function cutIntoQueries(filter: UserFilter, values: readonly string[]): string[] {
+  const queries: string[][] = [];
+  let length = 0;
+  for (const value of values) {
+    const parameter = new URLSearchParams([[filter, value]]).toString();
+    const last = queries.at(-1);
+    length += parameter.length + 1;
+    if (last === undefined || last.length === PAGE || length > LONGEST_QUERY) {
+      queries.push([parameter]);
+      length = parameter.length;
+    } else last.push(parameter);
+  }
+  return queries.map((query) => query.join("&"));
 }
 
 function parseUser(user: { raw: unknown }): ClerkUser {

@@ -99,22 +99,38 @@ export function openRequests(options: RequestOptions) {
     }
   }
 
-  /** A plain GET: the SDK's user list would spend a second request on a count. */
-  async function get<T>(name: string, path: string, schema: z.ZodType<T>): Promise<T> {
-    return send(reading(name), async () => {
+  /** A plain request, where the SDK would spend a second one on a count or its types lack what the API takes. */
+  async function plain<T>(
+    request: Request,
+    method: "GET" | "PATCH",
+    path: string,
+    schema: z.ZodType<T>,
+    body?: object,
+  ): Promise<T> {
+    return send(request, async () => {
       const response = await fetch(new URL(`/v1${path}`, options.apiUrl), {
-        headers: { Authorization: `Bearer ${options.secretKey}`, "Clerk-API-Version": API_VERSION },
+        method,
+        headers: {
+          Authorization: `Bearer ${options.secretKey}`,
+          "Clerk-API-Version": API_VERSION,
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(timeoutMs),
       });
       const text = await response.text();
-      if (!response.ok) throw new ClerkError(name, failureOf(response, text));
-      const body = schema.safeParse(jsonOf(text));
-      if (!body.success) throw new ClerkError(name, unanswered("an answer of another shape than documented"));
-      return body.data;
+      if (!response.ok) throw new ClerkError(request.name, failureOf(response, text));
+      const answer = schema.safeParse(jsonOf(text));
+      if (!answer.success)
+        throw new ClerkError(request.name, unanswered("an answer of another shape than documented"));
+      return answer.data;
     });
   }
 
-  return { send, get, count: () => requests };
+  const get = <T>(name: string, path: string, schema: z.ZodType<T>): Promise<T> =>
+    plain(reading(name), "GET", path, schema);
+
+  return { send, get, plain, count: () => requests };
 }
 
 /** Milliseconds until the next try; undefined where the failure is final. */

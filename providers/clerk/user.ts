@@ -4,6 +4,8 @@ import { z } from "zod";
 export interface Mark {
   readonly project: string;
   readonly stack: string;
+  /** The account was there before us: it is never deleted, even where the ledger has forgotten it. */
+  readonly adopted?: boolean | undefined;
 }
 
 export const markKey = "clerk_migration";
@@ -18,12 +20,15 @@ const emailSchema = z
   .object({
     id: z.string(),
     email_address: z.string(),
+    reserved: z.boolean().nullish(),
     verification: z.object({ status: z.string() }).nullish(),
   })
   .transform((email) => ({
     id: email.id,
     address: email.email_address,
     isVerified: email.verification?.status === "verified",
+    /** Nobody else can have it; an address that is neither verified nor reserved is still free. */
+    isClaimed: email.verification?.status === "verified" || email.reserved === true,
   }));
 
 /** The part of Clerk's user object that we act on; everything else of it never leaves this module. */
@@ -35,6 +40,8 @@ export const clerkUserSchema = z
     email_addresses: z.array(emailSchema),
     first_name: z.string().nullish(),
     last_name: z.string().nullish(),
+    username: z.string().nullish(),
+    phone_numbers: z.array(z.object({ phone_number: z.string() })).default([]),
     private_metadata: z.record(z.string(), z.unknown()).nullish(),
     password_enabled: z.boolean().nullish(),
     password_last_updated_at: milliseconds,
@@ -51,6 +58,8 @@ export const clerkUserSchema = z
       user.email_addresses.find((email) => email.id === user.primary_email_address_id)?.address ?? null,
     firstName: user.first_name ?? null,
     lastName: user.last_name ?? null,
+    username: user.username ?? null,
+    phoneNumbers: user.phone_numbers.map((phone) => phone.phone_number),
     mark: markSchema.safeParse(user.private_metadata?.[markKey]).data ?? null,
     passwordEnabled: user.password_enabled ?? false,
     passwordLastUpdatedAt: user.password_last_updated_at,
@@ -60,7 +69,7 @@ export const clerkUserSchema = z
     locked: user.locked ?? false,
   }));
 
-const markSchema = z.object({ project: z.string(), stack: z.string() });
+const markSchema = z.object({ project: z.string(), stack: z.string(), adopted: z.boolean().optional() });
 
 export type ClerkUser = z.infer<typeof clerkUserSchema>;
 

@@ -47,12 +47,13 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
           attempt,
           label: "",
           email: "",
+          decidedEmail: "",
           redirectUrl: "",
         }),
     })),
-    ...users.map(({ userId, clerkUserId }) => ({
-      userId,
-      undo: () => rollBackUser(systems, owner, mark, userId, clerkUserId),
+    ...users.map((user) => ({
+      userId: user.userId,
+      undo: () => rollBackUser(systems, owner, mark, user),
     })),
   ];
   const worker = async () => {

@@ -1,8 +1,10 @@
+import { escapeIdentifier } from "pg";
 import { z } from "zod";
 
 import { MigrationError, Refusal } from "../errors";
 import type { Connection, Database } from "./database";
 import { type LedgerUser, type Owner, type Passwords, userSchema } from "./ledger";
+import { columnSql, tableSql, type UsersTable } from "./users-table";
 
 export async function readUser(connection: Connection, userId: string): Promise<LedgerUser | undefined> {
   const { rows } = await connection.query("select * from clerk_migration.users where user_id = $1", [userId]);
@@ -29,8 +31,10 @@ export async function claimUser(
        stack = excluded.stack,
        clerk_instance_id = excluded.clerk_instance_id,
        status = case ledger.status when 'linked' then 'linked' else 'creating' end,
-       clerk_user_id = case when ledger.status in ('linked', 'unlinking') then ledger.clerk_user_id end,
-       origin = case when ledger.status in ('linked', 'unlinking') then ledger.origin end,
+       clerk_user_id = case when ledger.status in ('linked', 'unlinking') or (ledger.status = 'creating' and ledger.origin = 'adopted')
+         then ledger.clerk_user_id end,
+       origin = case when ledger.status in ('linked', 'unlinking') or (ledger.status = 'creating' and ledger.origin = 'adopted')
+         then ledger.origin end,
        digest_fingerprint = case when ledger.status in ('rolled_back', 'refused')
          then excluded.digest_fingerprint else ledger.digest_fingerprint end,
        updated_at = now()
@@ -72,12 +76,17 @@ export interface Link {
  * Links the row and records it, in one statement and so in one transaction. False where the row does not take
  * the link: it is gone, or linked to somebody else. Safe to repeat.
  */
-export async function linkUser(database: Database, link: Link): Promise<boolean> {
+export async function linkUser(database: Database, table: UsersTable, link: Link): Promise<boolean> {
+  const [users, userId, clerkUserId] = [
+    tableSql(table),
+    columnSql(table.userId),
+    columnSql(table.clerkUserId),
+  ];
   const { rowCount } = await database.query(
     `with linked as (
-       update users set clerk_user_id = $2 where user_id = $1 and clerk_user_id is null returning 1
+       update ${users} u set ${escapeIdentifier(table.clerkUserId)} = $2 where ${userId} = $1 and ${clerkUserId} is null returning 1
      ), already as (
-       select 1 from users where user_id = $1 and clerk_user_id = $2
+       select 1 from ${users} u where ${userId} = $1 and ${clerkUserId} = $2
      )
      update clerk_migration.users set
        status = 'linked', clerk_user_id = $2, origin = $4, passwords = $5, digest_fingerprint = $6, clerk_password_at = $7,
@@ -98,6 +107,21 @@ export async function linkUser(database: Database, link: Link): Promise<boolean>
     ],
   );
   return rowCount === 1;
+}
+
+/** Write-ahead of an adoption: whom, and whether the external id there will be ours. */
+export async function recordAdoption(
+  database: Database,
+  userId: string,
+  clerkUserId: string,
+  setsExternalId: boolean,
+): Promise<void> {
+  await database.query(
+    `update clerk_migration.users set
+       clerk_user_id = $2, origin = 'adopted', external_id_set = external_id_set or $3, updated_at = now()
+     where user_id = $1`,
+    [userId, clerkUserId, setsExternalId],
+  );
 }
 
 /**
@@ -137,10 +161,16 @@ export async function recordFailure(
  * Begins a rollback: takes the link out of the row, if it is still ours, and records `unlinking`. `attempt`
  * rises, so that a state which still lists the user meets a changed input. False where the link was not ours.
  */
-export async function unlinkUser(database: Database, userId: string, clerkUserId: string): Promise<boolean> {
+export async function unlinkUser(
+  database: Database,
+  table: UsersTable,
+  userId: string,
+  clerkUserId: string,
+): Promise<boolean> {
+  const [id, link] = [columnSql(table.userId), columnSql(table.clerkUserId)];
   const { rows } = await database.query(
     `with unlinked as (
-       update users set clerk_user_id = null where user_id = $1 and clerk_user_id = $2 returning 1
+       update ${tableSql(table)} u set ${escapeIdentifier(table.clerkUserId)} = null where ${id} = $1 and ${link} = $2 returning 1
      ), recorded as (
        update clerk_migration.users set
          status = 'unlinking', attempt = attempt + case status when 'unlinking' then 0 else 1 end, updated_at = now()
@@ -157,7 +187,7 @@ export async function recordRolledBack(database: Database, userId: string): Prom
   await database.query(
     `update clerk_migration.users set
        status = 'rolled_back', clerk_user_id = null, origin = null, passwords = null, digest_fingerprint = null, profile_fingerprint = null,
-       clerk_password_at = null, linked_at = null, attempt = attempt + case status when 'unlinking' then 0 else 1 end,
+       clerk_password_at = null, linked_at = null, external_id_set = false, attempt = attempt + case status when 'unlinking' then 0 else 1 end,
        failure_code = null, failure_reason = null, failure_remedy = null, updated_at = now()
      where user_id = $1 and status <> 'rolled_back'`,
     [userId],

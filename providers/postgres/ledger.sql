@@ -28,6 +28,8 @@ create table if not exists clerk_migration.users (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
+-- Of an adopted user: the external id was empty in Clerk, and is ours to take away again.
+alter table clerk_migration.users add column if not exists external_id_set boolean not null default false;
 create index if not exists users_stack on clerk_migration.users (stack, user_id);
 
 create table if not exists clerk_migration.invitations (
@@ -95,3 +97,6 @@ drop trigger if exists record_change on clerk_migration.invitations;
 create trigger record_change after update on clerk_migration.invitations
   for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
   execute function clerk_migration.record_event();
+
+-- Tells whether this file has to run again.
+comment on schema clerk_migration is 'The memory of clerk-migration, version 2';

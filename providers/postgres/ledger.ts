@@ -34,6 +34,7 @@ export const userSchema = z
     clerk_instance_id: z.string(),
     clerk_user_id: z.string().nullable(),
     origin: z.enum(["created", "adopted"]).nullable(),
+    external_id_set: z.boolean().default(false),
     status: z.enum(["creating", "linked", "unlinking", "rolled_back", "refused"]),
     passwords: z.enum(["carry", "reset"]).nullable(),
     digest_fingerprint: z.string().nullable(),
@@ -50,6 +51,8 @@ export const userSchema = z
     clerkInstanceId: row.clerk_instance_id,
     clerkUserId: row.clerk_user_id,
     origin: row.origin,
+    /** Of an adopted user: whether the external id there is ours, to be taken away again. */
+    isExternalIdSet: row.external_id_set,
     status: row.status,
     passwords: row.passwords,
     digestFingerprint: row.digest_fingerprint,
@@ -131,8 +134,13 @@ export async function hasLedger(connection: Connection): Promise<boolean> {
 
 /** Creates the ledger where it is missing. Safe to repeat, and from several stacks at once. */
 export async function ensureLedger(database: Database): Promise<void> {
-  if (await hasLedger(database)) return;
   const definition = await readFile(join(__dirname, "ledger.sql"), "utf8");
+  const { rows } = await database.query(
+    "select obj_description(to_regnamespace('clerk_migration'), 'pg_namespace') as version",
+  );
+  const { version } = z.object({ version: z.string().nullable() }).parse(rows[0]);
+  // Its last line says which version it is.
+  if (version !== null && definition.includes(`'${version}'`)) return;
   await writing(database, async (connection) => {
     await connection.query("select pg_advisory_xact_lock(hashtextextended('clerk_migration:ledger', 0))");
     await connection.query(definition);

@@ -3,12 +3,27 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 
 import type { Connection } from "./database";
+import { columnSql, tableSql, type UsersTable } from "./users-table";
 
-/** A row of the application's `users` table as the program sees it: without its digest. */
+/** A row of the application's users table as the program sees it: without its digest. */
 export interface UserRow {
   readonly userId: string;
   readonly email: string | null;
   readonly name: string | null;
+  /** null where the table has no such column. */
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly username: string | null;
+  readonly phoneNumber: string | null;
+  /** JSON text. */
+  readonly publicMetadata: string | null;
+  readonly privateMetadata: string | null;
+  readonly isBanned: boolean;
+  readonly isDeleted: boolean;
+  /** null where the table does not say. */
+  readonly isEmailVerified: boolean | null;
+  /** Whether the condition of the setting `where` holds. */
+  readonly isSelected: boolean;
   /** RFC 3339 in UTC, with milliseconds; null where the row has none or one that is not a date. */
   readonly createdAt: string | null;
   readonly clerkUserId: string | null;
@@ -20,18 +35,30 @@ export interface UserRow {
 export interface DigestFacts {
   /** Clerk's name for the algorithm; null where Clerk takes no digest of this form. */
   readonly hasher: Hasher | null;
+  /** Of a bcrypt digest; null for others. */
+  readonly cost: number | null;
   /** Changes when the digest does. Bound to the user, so that equal digests do not show. */
   readonly fingerprint: string;
 }
 
-export type Hasher = "bcrypt" | "argon2i" | "argon2id";
-
-/** Clerk's hashers by the shape of the digest (`POST /users`, password_hasher). */
-const shapes: readonly (readonly [Hasher, RegExp])[] = [
-  ["bcrypt", /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/],
+/** Clerk's hashers by the shape of the digest (`POST /users`, password_hasher), as far as a shape tells them apart. */
+const shapes = [
+  ["bcrypt", /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/],
+  ["bcrypt_sha256_django", /^bcrypt_sha256\$\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/],
   ["argon2i", /^\$argon2i\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/],
   ["argon2id", /^\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/],
-];
+  ["pbkdf2_sha1", /^pbkdf2_sha1\$\d+\$[^$]+\$[0-9a-fA-F]+(\$\d+)?$/],
+  // Django's, by far the most common digest of this prefix: the salt as it is.
+  ["pbkdf2_sha256_django", /^pbkdf2_sha256\$\d+\$[^$]+\$[A-Za-z0-9+/=]+$/],
+  [
+    "scrypt_firebase",
+    /^[A-Za-z0-9+/_=-]+\$[A-Za-z0-9+/_=-]+\$[A-Za-z0-9+/_=-]+\$[A-Za-z0-9+/_=-]+\$\d+\$\d+$/,
+  ],
+  ["scrypt_werkzeug", /^scrypt:\d+:\d+:\d+\$[^$]+\$[0-9a-fA-F]+$/],
+  ["phpass", /^\$[PH]\$[./A-Za-z0-9]{31}$/],
+] as const;
+
+export type Hasher = (typeof shapes)[number][0];
 
 export function hasherOf(digest: string): Hasher | null {
   return shapes.find(([, shape]) => shape.test(digest))?.[0] ?? null;
@@ -41,16 +68,39 @@ export function fingerprintOf(userId: string, digest: string): string {
   return createHash("sha256").update(`${userId}:${digest}`).digest("base64url").slice(0, 22);
 }
 
+/** A flag may be a boolean, a number or a time: anything but null, false, 0 and an empty text counts. */
+const flagSql = (column: string | null) =>
+  column === null ? "false" : `coalesce(${columnSql(column)}::text not in ('false', 'f', '0', ''), false)`;
+
 /** JSON spells every date type the same way, whatever the session's date style and zone. */
-const columns = `u.user_id::text as user_id, u.email::text as email, u.name::text as name,
-  u.password_hash::text as password_hash, u.clerk_user_id::text as clerk_user_id,
-  to_json(u.created_at) #>> '{}' as created_at`;
+function columnsSql(table: UsersTable, where = ""): string {
+  const text = (column: string | null) => `${columnSql(column)}::text`;
+  return `${text(table.userId)} as user_id, ${text(table.email)} as email, ${text(table.fullName)} as name,
+    ${text(table.firstName)} as first_name, ${text(table.lastName)} as last_name,
+    ${text(table.username)} as username, ${text(table.phoneNumber)} as phone_number,
+    ${text(table.publicMetadata)} as public_metadata, ${text(table.privateMetadata)} as private_metadata,
+    ${flagSql(table.banned)} as is_banned, ${flagSql(table.deleted)} as is_deleted,
+    ${table.emailVerified === null ? "null::boolean" : flagSql(table.emailVerified)} as is_email_verified,
+    ${where === "" ? "true" : `coalesce((${where}\n), false)`} as is_selected,
+    ${text(table.passwordHash)} as password_hash, ${text(table.clerkUserId)} as clerk_user_id,
+    ${table.createdAt === null ? "null::text" : `to_json(${columnSql(table.createdAt)}) #>> '{}'`} as created_at`;
+}
 
 const rowSchema = z
   .object({
     user_id: z.string(),
     email: z.string().nullable(),
     name: z.string().nullable(),
+    first_name: z.string().nullable(),
+    last_name: z.string().nullable(),
+    username: z.string().nullable(),
+    phone_number: z.string().nullable(),
+    public_metadata: z.string().nullable(),
+    private_metadata: z.string().nullable(),
+    is_banned: z.boolean(),
+    is_deleted: z.boolean(),
+    is_email_verified: z.boolean().nullable(),
+    is_selected: z.boolean(),
     password_hash: z.string().nullable(),
     clerk_user_id: z.string().nullable(),
     created_at: z.string().nullable(),
@@ -59,6 +109,16 @@ const rowSchema = z
     userId: row.user_id,
     email: row.email,
     name: row.name,
+    firstName: row.first_name,
+    lastName: row.last_name,
+    username: row.username,
+    phoneNumber: row.phone_number,
+    publicMetadata: row.public_metadata,
+    privateMetadata: row.private_metadata,
+    isBanned: row.is_banned,
+    isDeleted: row.is_deleted,
+    isEmailVerified: row.is_email_verified,
+    isSelected: row.is_selected,
     clerkUserId: row.clerk_user_id,
     createdAt: utcTimestamp(row.created_at),
     // An empty digest is a row without one: nobody can sign in with it.
@@ -77,18 +137,27 @@ function utcTimestamp(text: string | null): string | null {
 }
 
 export function digestFacts(row: RowWithDigest): DigestFacts | null {
-  if (row.passwordDigest === null) return null;
-  return { hasher: hasherOf(row.passwordDigest), fingerprint: fingerprintOf(row.userId, row.passwordDigest) };
+  const { passwordDigest: digest } = row;
+  if (digest === null) return null;
+  const hasher = hasherOf(digest);
+  return {
+    hasher,
+    cost: hasher === "bcrypt" ? Number(digest.slice(4, 6)) : null,
+    fingerprint: fingerprintOf(row.userId, digest),
+  };
 }
 
 const PAGE = 5_000;
 
-/** Every row, in key-set pages by `user_id`. One snapshot, if the connection is in a read-only transaction. */
-export async function readUsers(connection: Connection): Promise<UserRow[]> {
+/**
+ * Every row, in key-set pages by `user_id`. One snapshot, if the connection is in a read-only transaction. `where`
+ * is the operator's own condition on the table, alias `u`.
+ */
+export async function readUsers(connection: Connection, table: UsersTable, where = ""): Promise<UserRow[]> {
   const rows: UserRow[] = [];
   let after: string | null = null;
   for (;;) {
-    const page: RowWithDigest[] = await readPage(connection, after);
+    const page: RowWithDigest[] = await readPage(connection, table, where, after);
     rows.push(...page.map(withoutDigest));
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) return rows;
@@ -97,32 +166,49 @@ export async function readUsers(connection: Connection): Promise<UserRow[]> {
 }
 
 function withoutDigest(row: RowWithDigest): UserRow {
-  const { userId, email, name, createdAt, clerkUserId } = row;
-  return { userId, email, name, createdAt, clerkUserId, digest: digestFacts(row) };
+  const { passwordDigest, ...open } = row;
+  return { ...open, digest: passwordDigest === null ? null : digestFacts(row) };
 }
 
-async function readPage(connection: Connection, after: string | null): Promise<RowWithDigest[]> {
-  const rest = after === null ? "" : "where u.user_id > $1";
+async function readPage(
+  connection: Connection,
+  table: UsersTable,
+  where: string,
+  after: string | null,
+): Promise<RowWithDigest[]> {
+  const userId = columnSql(table.userId);
+  const rest = after === null ? "" : `where ${userId} > $2`;
+  // With a parameter Postgres takes one statement only: a condition cannot end the transaction that it runs in.
   const { rows } = await connection.query(
-    `select ${columns} from users u ${rest} order by u.user_id limit ${PAGE.toString()}`,
-    after === null ? [] : [after],
+    `select ${columnsSql(table, where)} from ${tableSql(table)} u ${rest} order by ${userId} limit $1`,
+    after === null ? [PAGE] : [PAGE, after],
   );
   return z.array(rowSchema).parse(rows);
 }
 
 /** The row as it is now, with its digest. undefined where it is gone. */
-export async function readRow(connection: Connection, userId: string): Promise<RowWithDigest | undefined> {
-  const { rows } = await connection.query(`select ${columns} from users u where u.user_id = $1`, [userId]);
+export async function readRow(
+  connection: Connection,
+  table: UsersTable,
+  userId: string,
+): Promise<RowWithDigest | undefined> {
+  const { rows } = await connection.query(
+    `select ${columnsSql(table)} from ${tableSql(table)} u where ${columnSql(table.userId)} = $1`,
+    [userId],
+  );
   return z.array(rowSchema).parse(rows)[0];
 }
 
 /** Rows that are there now, by `user_id`. */
 export async function readLinks(
   connection: Connection,
+  table: UsersTable,
   userIds: readonly string[],
 ): Promise<Map<string, { clerkUserId: string | null; email: string | null }>> {
+  const { userId, clerkUserId, email } = table;
   const { rows } = await connection.query(
-    "select u.user_id::text as user_id, u.clerk_user_id::text as clerk_user_id, u.email::text as email from users u where u.user_id = any($1)",
+    `select ${columnSql(userId)}::text as user_id, ${columnSql(clerkUserId)}::text as clerk_user_id, ${columnSql(email)}::text as email
+     from ${tableSql(table)} u where ${columnSql(userId)} = any($1)`,
     [userIds],
   );
   const schema = z.array(
@@ -144,12 +230,14 @@ export interface UserCounts {
   readonly withPassword: number;
 }
 
-export async function countUsers(connection: Connection): Promise<UserCounts> {
+export async function countUsers(connection: Connection, table: UsersTable): Promise<UserCounts> {
+  const link = columnSql(table.clerkUserId);
+  const digest = `nullif(${columnSql(table.passwordHash)}::text, '')`;
   const { rows } = await connection.query(
-    `select count(*)::int as total, count(clerk_user_id)::int as linked,
-       count(*) filter (where nullif(password_hash, '') is not null and clerk_user_id is null)::int as legacy,
-       count(nullif(password_hash, ''))::int as "withPassword"
-     from users`,
+    `select count(*)::int as total, count(${link})::int as linked,
+       count(*) filter (where ${digest} is not null and ${link} is null)::int as legacy,
+       count(${digest})::int as "withPassword"
+     from ${tableSql(table)} u`,
   );
   const schema = z.object({
     total: z.number(),

@@ -40,8 +40,9 @@ test("reads who is skipped, and why", async () => {
 test("names every entry that is no decision, with its line, in one error", async () => {
   expect(await reading("a1: { skip: '' }\nb2: { skip: fine }\nc3:\n  skpi: typo\n")).toMatchInlineSnapshot(`
     "decisions.yaml cannot be read as decisions: 
-      - line 1: a1 has to be { skip: "<reason>" }
-      - line 4: c3 has to be { skip: "<reason>" }"
+      - line 1: a1: skip has to be a reason
+      - line 4: c3: it takes skip, adopt, email, passwords, recreate and forget
+      - line 4: c3: nothing is decided: it takes skip, adopt, email, passwords, recreate and forget"
   `);
 });
 

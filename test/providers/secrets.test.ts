@@ -52,7 +52,7 @@ test("a run with failures and a rollback leave no digest, key, link, address or 
   };
 
   const made = [];
-  for (const { declared, invitation } of await on.plan()) {
+  for (const { declared, invitation } of (await on.plan()).users) {
     if (declared === null || invitation === null) continue;
     const user = await ensureUser(on.systems, declared).catch(note);
     const mail = await ensureInvitation(on.systems, invitation).catch(note);

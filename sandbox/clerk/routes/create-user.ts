@@ -14,10 +14,13 @@ import { userJson } from "../user-json";
 
 const identificationStatus = z.array(z.enum(["verified", "reserved"])).optional();
 
+/** Not documented: careful. */
+const NAME_LENGTH = 256;
+
 const newUser = z.strictObject({
   external_id: z.string().nullish(),
-  first_name: z.string().nullish(),
-  last_name: z.string().nullish(),
+  first_name: z.string().max(NAME_LENGTH).nullish(),
+  last_name: z.string().max(NAME_LENGTH).nullish(),
   locale: z.string().nullish(),
   email_address: z.array(z.string()).optional(),
   email_address_identification_status: identificationStatus,

@@ -36,6 +36,20 @@ export const instanceRoutes: readonly Route[] = [
         total_count: 1,
       }),
   },
+  {
+    method: "GET",
+    path: "/allowlist_identifiers",
+    handle: ({ settings }) => json((settings.allowlist ?? []).map(identifierJson("allowlist"))),
+  },
+  {
+    method: "GET",
+    path: "/blocklist_identifiers",
+    handle: ({ settings }) =>
+      json({
+        data: settings.blocklist.map(identifierJson("blocklist")),
+        total_count: settings.blocklist.length,
+      }),
+  },
   { method: "GET", path: "/jwks", handle: ({ signer }) => json(signer.jwks()) },
   {
     method: "GET",
@@ -52,3 +66,12 @@ export const instanceRoutes: readonly Route[] = [
     },
   },
 ];
+
+const identifierJson = (list: "allowlist" | "blocklist") => (identifier: string, position: number) => ({
+  object: `${list}_identifier`,
+  id: `${list === "allowlist" ? "alid" : "blid"}_${position.toString()}`,
+  identifier,
+  identifier_type: "email_address",
+  created_at: 0,
+  updated_at: 0,
+});

@@ -135,11 +135,11 @@ test("an hourly limit leaves the rest for a later up, which sends each once", as
     enforceLimits: true,
     limits: { requestsPer10s: 10_000, invitationsPerHour: 2 },
   });
-  const users = (await on.plan())
+  const users = (await on.plan()).users
     .flatMap(({ declared }) => (declared === null ? [] : [declared]))
     .slice(0, 4);
   for (const user of users) await ensureUser(on.systems, user);
-  const declared = (await on.plan()).flatMap(({ invitation, verdict }) =>
+  const declared = (await on.plan()).users.flatMap(({ invitation, verdict }) =>
     verdict === "unchanged" && invitation !== null ? [invitation] : [],
   );
 

@@ -10,10 +10,10 @@ import { openTestSystems, SARAH, type TestSystems } from "../../systems";
 const { userId } = SARAH;
 const steps = {
   lock: "pg_try_advisory_xact_lock",
-  read: "from users u where u.user_id",
+  read: 'from "users" u where u."user_id"',
   claim: "insert into clerk_migration.users as ledger",
-  link: "update users set clerk_user_id = $2",
-  unlink: "update users set clerk_user_id = null",
+  link: 'update "users" u set "clerk_user_id" = $2',
+  unlink: 'update "users" u set "clerk_user_id" = null',
   rolledBack: "status = 'rolled_back'",
 } as const;
 type Step = keyof typeof steps;

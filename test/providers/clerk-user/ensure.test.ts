@@ -99,7 +99,7 @@ describe("a new user", () => {
     const outputs = await ensure();
     expect(differs(outputs, await on.declared(userId))).toBe(false);
     await expectNothingMoreToDo();
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("unchanged");
+    expect((await on.plan()).users.find((user) => user.userId === userId)?.verdict).toBe("unchanged");
   });
 
   test("signs in to Clerk with the old password, and with no other", async () => {
@@ -155,17 +155,19 @@ describe("a new user", () => {
 
   test("costs one request to Clerk", async () => {
     await ensure(MARCUS.userId);
+    const inputs = await on.declared(userId);
     const before = on.clerk.store.requests.length;
-    await ensure();
+    await ensureUser(on.systems, inputs);
     expect(on.clerk.store.requests.slice(before).map((request) => request.kind)).toEqual(["POST /users"]);
   });
 });
 
-describe("somebody else in Clerk", () => {
+describe("somebody else in Clerk, since the plan,", () => {
   test("who has the address refuses this user, who is a candidate again, and is left alone", async () => {
+    const inputs = await on.declared(userId);
     const other = stranger(withAddress(SARAH.email));
 
-    await expect(ensure()).rejects.toThrow(
+    await expect(ensureUser(on.systems, inputs)).rejects.toThrow(
       `Clerk has a user with the address of user ${userId} already (user_stranger).`,
     );
 
@@ -180,9 +182,10 @@ describe("somebody else in Clerk", () => {
   });
 
   test("who has the external id refuses this user and is left alone", async () => {
+    const inputs = await on.declared(userId);
     const other = stranger({ externalId: userId });
 
-    await expect(ensure()).rejects.toMatchObject({ code: "external-id-taken" });
+    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "external-id-taken" });
 
     expect(on.clerk.store.users.get(other.id)).toEqual(other);
     expect(await ledger()).toMatchObject({ status: "refused" });
@@ -190,11 +193,12 @@ describe("somebody else in Clerk", () => {
   });
 
   test("who has the external id and the mark of another stack is not ours", async () => {
+    const inputs = await on.declared(userId);
     stranger({
       externalId: userId,
       privateMetadata: { clerk_migration: { project: PROJECT, stack: "clerk-migration/other" } },
     });
-    await expect(ensure()).rejects.toMatchObject({ code: "external-id-taken" });
+    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "external-id-taken" });
   });
 });
 
@@ -287,10 +291,11 @@ describe("an answer that is lost", () => {
   });
 
   test("and stays lost leaves the ledger at creating, and the next run goes on from there", async () => {
+    const inputs = await on.declared(userId);
     on.clerk.faults.add({ on: "POST /users", effect: { type: "cut-after" } });
     on.clerk.faults.add({ on: "GET /users", times: 5, effect: { type: "answer", status: 401 } });
 
-    await expect(ensure()).rejects.toMatchObject({ code: "clerk-clerk_key_invalid" });
+    await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "clerk-clerk_key_invalid" });
     expect(await ledger()).toMatchObject({
       status: "creating",
       failure: { code: "clerk-clerk_key_invalid" },
@@ -312,7 +317,7 @@ describe("a run that was cut off", () => {
     await on.query(
       `insert into clerk_migration.users (user_id, stack, clerk_instance_id, status, digest_fingerprint)
        values ($1, $2, $3, 'creating', $4)`,
-      [userId, STACK, on.clerk.instanceId, (await on.declared(userId)).digestFingerprint],
+      [userId, STACK, on.clerk.instanceId, (await on.declared(userId)).profile.digestFingerprint],
     );
   }
 
@@ -328,10 +333,11 @@ describe("a run that was cut off", () => {
 
   test("after the claim is resumed with a look-up first", async () => {
     await claimOnly();
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("resume");
+    expect((await on.plan()).users.find((user) => user.userId === userId)?.verdict).toBe("resume");
+    const inputs = await on.declared(userId);
     const before = on.clerk.store.requests.length;
 
-    await ensure();
+    await ensureUser(on.systems, inputs);
 
     const kinds = on.clerk.store.requests.slice(before).map((request) => request.kind);
     expect(kinds).toEqual(["GET /users", "POST /users"]);
@@ -444,7 +450,7 @@ describe("a changed row", () => {
   test("is applied to a user who has not signed in yet: names, address and password", async () => {
     const { id } = await ensure().then(onlyUser);
     await rename();
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("update");
+    expect((await on.plan()).users.find((user) => user.userId === userId)?.verdict).toBe("update");
 
     const outputs = await ensure();
 
@@ -457,7 +463,7 @@ describe("a changed row", () => {
     expect(on.live(userId)?.emailAddresses).toMatchObject([
       { emailAddress: "sara@example.com", status: "verified" },
     ]);
-    expect(outputs).toMatchObject({ email: "sara@example.com", condition: "ok" });
+    expect(outputs).toMatchObject({ profile: { email: "sara@example.com" }, condition: "ok" });
     expect(differs(outputs, await on.declared(userId))).toBe(false);
     expect(on.clerk.store.outbox).toEqual([]);
     await expectNothingMoreToDo();
@@ -507,7 +513,7 @@ describe("a changed row", () => {
   test("with no digest any more changes no password", async () => {
     await ensure();
     await change("password_hash = null");
-    expect((await on.plan()).find((user) => user.userId === userId)?.verdict).toBe("unchanged");
+    expect((await on.plan()).users.find((user) => user.userId === userId)?.verdict).toBe("unchanged");
     await expectNothingMoreToDo();
     expect(onlyUser().password?.digest).toBe(SARAH.passwordDigest);
   });
@@ -570,7 +576,7 @@ describe("a link", () => {
   test("to a user who was deleted in Clerk fails with the remedy, and nobody is created anew", async () => {
     const outputs = await ensure();
     on.clerk.store.removeUser(outputs.clerkUserId);
-    await expect(ensure()).rejects.toThrow(/was deleted in Clerk .* roll it back first/);
+    await expect(ensure()).rejects.toThrow(/was deleted in Clerk .* recreate makes the user anew/);
     expect(on.written()).toEqual(["POST /users"]);
     expect(await ledger()).toMatchObject({ status: "linked", failure: { code: "gone" } });
   });
@@ -604,11 +610,13 @@ describe("another owner", () => {
 test("users made at the same time are all linked, each to its own", async () => {
   const plan = await on.plan();
   await Promise.all(
-    plan.flatMap(({ declared }) => (declared === null ? [] : [ensureUser(on.systems, declared)])),
+    plan.users.flatMap(({ declared }) => (declared === null ? [] : [ensureUser(on.systems, declared)])),
   );
   for (const user of legacyUsers) expect(await on.link(user.userId)).toBe(on.live(user.userId)?.id);
   expect(on.written()).toHaveLength(legacyUsers.length);
-  expect((await on.plan()).filter(({ verdict }) => verdict === "unchanged")).toHaveLength(legacyUsers.length);
+  expect((await on.plan()).users.filter(({ verdict }) => verdict === "unchanged")).toHaveLength(
+    legacyUsers.length,
+  );
 });
 
 test("isOurs wants external id and mark: either alone is somebody else's", async () => {

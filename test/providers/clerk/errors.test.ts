@@ -107,7 +107,7 @@ test.skipIf(contract === undefined)("every request is one that Clerk's OpenAPI f
     createdAt: null,
   });
   await clerk.user(user.id);
-  await clerk.usersByIds([user.id]);
+  await clerk.usersBy("user_id", [user.id]);
   await clerk.userByExternalId("7");
   await clerk.userByEmail(ADDRESS);
   await clerk.updateUser(user.id, { firstName: "A", lastName: "", password });

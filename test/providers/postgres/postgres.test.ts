@@ -5,6 +5,7 @@ import { openDatabase, readOnly } from "../../../providers/postgres/database";
 import { ensureLedger, readLedger } from "../../../providers/postgres/ledger";
 import { claimUser, linkUser } from "../../../providers/postgres/ledger-users";
 import { hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
+import { defaultUsersTable } from "../../../providers/postgres/users-table";
 import { holdWriterLock } from "../../../providers/postgres/writer-lock";
 import { connected } from "../../../sandbox/postgres";
 import { loadGenerated, loadSample, sampleUsers } from "../../../sandbox/sample-users";
@@ -25,7 +26,7 @@ afterEach(async () => {
 describe("rows", () => {
   test("reads every row once, in pages, and never a digest", async () => {
     await loadGenerated(it.url, 10_001);
-    const rows = await readOnly(database, readUsers);
+    const rows = await readOnly(database, (connection) => readUsers(connection, defaultUsersTable));
     expect(new Set(rows.map(({ userId }) => userId)).size).toBe(10_001);
     expect(JSON.stringify(rows)).not.toContain("$2b$");
   });
@@ -43,7 +44,7 @@ describe("rows", () => {
       });
       try {
         const sample = sampleUsers[0];
-        const row = await readRow(database, sample?.userId ?? "");
+        const row = await readRow(database, defaultUsersTable, sample?.userId ?? "");
         const expected =
           type === "date" ? `${sample?.createdAt.slice(0, 10) ?? ""}T00:00:00.000Z` : sample?.createdAt;
         expect(row?.createdAt).toBe(expected);
@@ -94,9 +95,9 @@ describe("ledger", () => {
   test("links only a row without a link, and tells the same twice", async () => {
     await ensureLedger(database);
     expect(await claimUser(database, owner, userId, "f")).toBeUndefined();
-    expect(await linkUser(database, link)).toBe(true);
-    expect(await linkUser(database, link)).toBe(true);
-    expect(await linkUser(database, { ...link, clerkUserId: "user_2" })).toBe(false);
+    expect(await linkUser(database, defaultUsersTable, link)).toBe(true);
+    expect(await linkUser(database, defaultUsersTable, link)).toBe(true);
+    expect(await linkUser(database, defaultUsersTable, { ...link, clerkUserId: "user_2" })).toBe(false);
     const entry = (await readLedger(database, "p/one")).users.get(userId);
     expect(entry).toMatchObject({
       status: "linked",
@@ -156,7 +157,7 @@ describe("errors", () => {
   const failing = async (url: string) => {
     const other = openDatabase(url, 1);
     try {
-      await readOnly(other, readUsers);
+      await readOnly(other, (connection) => readUsers(connection, defaultUsersTable));
     } catch (error) {
       return error;
     } finally {

@@ -7,6 +7,7 @@ import { messageOf } from "../../../providers/errors";
 import { explainDatabaseError, openDatabase, readOnly } from "../../../providers/postgres/database";
 import { ensureLedger, readLedger } from "../../../providers/postgres/ledger";
 import { readUsers } from "../../../providers/postgres/legacy-users";
+import { defaultUsersTable } from "../../../providers/postgres/users-table";
 import { connected } from "../../../sandbox/postgres";
 import { loadSample } from "../../../sandbox/sample-users";
 import { type TestDatabase, testDatabase } from "../../database";
@@ -39,7 +40,7 @@ afterEach(async () => {
 
 test("a role that may only select is enough for a preview", async () => {
   const seen = await readOnly(reader, async (connection) => ({
-    rows: await readUsers(connection),
+    rows: await readUsers(connection, defaultUsersTable),
     ledger: await readLedger(connection, "p/s"),
   }));
   expect(seen.rows).toHaveLength(44);
@@ -62,7 +63,7 @@ test("a role that may not read the ledger is told so", async () => {
 
 test("a column that is missing is named, with the statement that adds it", async () => {
   await owner.query("alter table users drop column clerk_user_id");
-  await expect(readOnly(owner, readUsers)).rejects.toThrow(
+  await expect(readOnly(owner, (connection) => readUsers(connection, defaultUsersTable))).rejects.toThrow(
     "A column is missing (column u.clerk_user_id does not exist). The users table needs user_id, email, name, password_hash, clerk_user_id and created_at. Add it, e.g. `alter table users add column clerk_user_id text unique`.",
   );
 });

@@ -1,0 +1,52 @@
+import { parseArgs } from "node:util";
+
+import { observeStack } from "../providers/observe";
+import { countVerdicts, makePlan, type Plan } from "../providers/plan";
+import { describePlan } from "../providers/plan-text";
+import { explainDatabaseError, openDatabase } from "../providers/postgres/database";
+import { command } from "./command";
+import { type ChosenStack, settingsOfStack, stackOptions } from "./settings";
+
+/** `npm run plan [-- --json | --csv]`: what `up` would do to every row, without Pulumi and without writing. */
+void command(async (args) => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { ...stackOptions, json: { type: "boolean" }, csv: { type: "boolean" } },
+  });
+  const chosen = await settingsOfStack(values);
+  const plan = await planOf(chosen);
+  process.stdout.write(
+    values.json ? jsonOf(plan) : values.csv ? csvOf(plan) : `${describePlan(plan, chosen.settings)}\n`,
+  );
+  return 0;
+});
+
+async function planOf(chosen: ChosenStack): Promise<Plan> {
+  const database = openDatabase(chosen.settings.databaseUrl, 1);
+  try {
+    return makePlan(await observeStack(chosen.settings, database, chosen), chosen.settings);
+  } catch (error) {
+    throw explainDatabaseError(error);
+  } finally {
+    await database.end();
+  }
+}
+
+/** Everything but the inputs, which hold personal data. */
+function jsonOf(plan: Plan): string {
+  const { findings, idleDecisions } = plan;
+  const users = plan.users.map(({ declared, invitation, ...user }) => ({
+    ...user,
+    passwords: declared?.passwords ?? null,
+    isTold: invitation !== null,
+  }));
+  return `${JSON.stringify({ counts: countVerdicts(plan), users, findings, idleDecisions }, undefined, 2)}\n`;
+}
+
+const columns = ["userId", "label", "verdict", "code", "reason", "remedy"] as const;
+
+function csvOf({ users }: Plan): string {
+  const cell = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const lines = users.map((user) => columns.map((column) => cell(user[column])).join(","));
+  return `${[columns.join(","), ...lines].join("\n")}\n`;
+}

@@ -1,0 +1,86 @@
+import { type ClerkUser, isOurs } from "../clerk/user";
+import { profileFingerprint } from "../clerk-user/inputs";
+import { hasNewPassword } from "../clerk-user/rollback";
+import type { LedgerUser } from "../postgres/ledger";
+import type { PlanSettings, World } from "../world";
+import { instanceProblem, updateProblem } from "./instance";
+import { judge, type Judged, type Judgement } from "./reasons";
+import type { Standing } from "./standing";
+
+/**
+ * What a run would do about a row that the ledger holds. It is declared whatever comes out: blocked means that its
+ * update is going to fail, and that nothing of it is touched.
+ */
+export function judgeHeld(
+  world: World,
+  settings: PlanSettings,
+  standing: Standing,
+  held: LedgerUser,
+): Judged {
+  const { judged = judge("held"), row, decision } = standing;
+  if (judged.verdict === "unchanged") return judged;
+  const live = held.clerkUserId === null ? undefined : world.clerk.byId.get(held.clerkUserId);
+  if (judged.code === "cut-off-adoption") return resumedAdoption(held, judged);
+  if (judged.code === "cut-off-create") return resumedCreate(world, settings, standing, judged);
+  const ours = live !== undefined && isOurs(live, row.userId, world) ? live : undefined;
+  if (judged.code === "cut-off-rollback") {
+    const isUnmarked = live?.externalId === row.userId && live.mark === null;
+    if (live !== undefined) return ours !== undefined || isUnmarked ? judged : judge("not-ours", live.id);
+    return createProblem(world, settings, standing) ?? judged;
+  }
+
+  if (live === undefined) {
+    if (decision?.forget === true) return judge("forgotten");
+    if (decision?.recreate === true) return createProblem(world, settings, standing) ?? judge("recreate");
+    return judge("gone", held.clerkUserId ?? "");
+  }
+  if (ours === undefined) return judge("not-ours", live.id);
+  const real = whatChanged(standing, held);
+  if (real.verdict !== "update" || real.code === "link-lost") return real;
+  if (ours.lastSignInAt !== null || hasNewPassword(ours, held) || held.origin === "adopted")
+    return judge("clerk-is-truth");
+  const sendsDigest = standing.passwords === "carry" && row.digest?.hasher != null && hasNewDigest(row, held);
+  return (
+    taken(world, standing, ours) ??
+    updateProblem(world.clerk.environment, standing.profile, ours, sendsDigest) ??
+    real
+  );
+}
+
+/** The same as the ledger's own answer, without the decisions that only made us ask Clerk. */
+function whatChanged({ row, profile, judged = judge("held") }: Standing, held: LedgerUser): Judgement {
+  if (judged.code !== "row-changed") return judged;
+  if (row.clerkUserId === null) return judge("link-lost");
+  return profileFingerprint(row.userId, profile) === held.profileFingerprint ? judge("held") : judged;
+}
+
+function resumedAdoption(held: LedgerUser, judged: Judgement): Judged {
+  return { ...judged, adopt: held.clerkUserId ?? "" };
+}
+
+function resumedCreate(world: World, settings: PlanSettings, standing: Standing, judged: Judgement): Judged {
+  const { row } = standing;
+  const sameId = world.clerk.byExternalId.get(row.userId);
+  if (sameId !== undefined) {
+    return isOurs(sameId, row.userId, world) ? judged : judge("external-id-taken", sameId.id);
+  }
+  return createProblem(world, settings, standing) ?? judged;
+}
+
+/** What would keep Clerk from making this user, who is nobody there. */
+function createProblem(world: World, settings: PlanSettings, standing: Standing): Judgement | undefined {
+  return (
+    taken(world, standing, undefined) ??
+    instanceProblem(world.clerk.environment, standing.profile, standing.passwords, settings)
+  );
+}
+
+/** Somebody else has the address that the user is to get. */
+function taken(world: World, { profile }: Standing, own: ClerkUser | undefined): Judgement | undefined {
+  const other = world.clerk.byAddress.get(profile.email);
+  return other === undefined || other.id === own?.id ? undefined : judge("email-taken", other.id);
+}
+
+function hasNewDigest({ digest }: Standing["row"], held: LedgerUser): boolean {
+  return digest !== null && digest.fingerprint !== held.digestFingerprint;
+}

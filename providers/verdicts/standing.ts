@@ -1,0 +1,108 @@
+import { normalEmail, type Profile, profileFingerprint, profileOf } from "../clerk-user/inputs";
+import type { Decision } from "../decisions";
+import { isHeld, type LedgerUser, type Passwords } from "../postgres/ledger";
+import type { UserRow } from "../postgres/legacy-users";
+import type { PlanSettings, Records } from "../world";
+import { judge, type Judgement } from "./reasons";
+import { rowProblem } from "./row";
+import { selectionOf } from "./selection";
+
+/** What is known of a row before Clerk is asked. */
+export interface Standing {
+  readonly row: UserRow;
+  readonly profile: Profile;
+  readonly entry: LedgerUser | undefined;
+  /** The entry, where the ledger holds the row for this stack. */
+  readonly held: LedgerUser | undefined;
+  readonly decision: Decision | undefined;
+  /** Fixed when the user is created: a later change of the setting changes nobody who is held. */
+  readonly passwords: Passwords;
+  /** undefined: a candidate, of which Clerk has to be asked. Of a held row: what differs from the ledger. */
+  readonly judged: Judgement | undefined;
+}
+
+export function standings(records: Records, settings: PlanSettings): Standing[] {
+  const notOfThisWave = selectionOf(records.rows, settings);
+  const known = records.rows.map((row) => {
+    const entry = records.ledger.users.get(row.userId);
+    const held = entry !== undefined && isHeld(entry) && entry.stack === records.stack ? entry : undefined;
+    const decision = records.decisions.get(row.userId);
+    const profile = profileOf(row, decision?.email);
+    const isCarried = decision?.passwords !== "reset" && row.digest?.hasher != null;
+    const passwords: Passwords = held?.passwords ?? (isCarried ? settings.passwords : "reset");
+    const out: Judgement | undefined =
+      held === undefined
+        ? leftOut(records, settings, row, entry, decision)
+        : heldJudgement(row, profile, held, decision);
+    return { row, profile, entry, held, decision, passwords, out };
+  });
+  const holders = addressHolders(known);
+  return known.map(({ out, ...standing }) => {
+    if (standing.held !== undefined || out !== undefined) return { ...standing, judged: out };
+    const { row, profile } = standing;
+    const others = (holders.get(profile.email) ?? []).filter((userId) => userId !== row.userId);
+    const judged =
+      notOfThisWave(row) ??
+      rowProblem(row, profile, settings, records.now) ??
+      (others.length > 0 ? judge("same-address", others.join(", ")) : undefined);
+    return { ...standing, judged };
+  });
+}
+
+/** Rows that are nobody's to take on, whatever the wave. */
+function leftOut(
+  records: Records,
+  settings: PlanSettings,
+  row: UserRow,
+  entry: LedgerUser | undefined,
+  decision: Decision | undefined,
+): Judgement | undefined {
+  if (entry !== undefined && entry.stack !== records.stack && isHeld(entry))
+    return judge("other-stack", entry.stack);
+  if (row.clerkUserId !== null) return judge("linked");
+  if (row.digest === null) return judge("no-digest");
+  if (row.isDeleted) return judge("deleted");
+  if (row.isBanned) return judge("banned");
+  if (settings.heldOnly) return judge("held-only");
+  if (decision?.skip !== undefined) return judge("skipped", decision.skip);
+  return decision?.forget === true ? judge("forgotten") : undefined;
+}
+
+/** How a held row differs from what the ledger has recorded. */
+function heldJudgement(
+  row: UserRow,
+  profile: Profile,
+  held: LedgerUser,
+  decision: Decision | undefined,
+): Judgement {
+  if (held.status === "creating")
+    return judge(held.origin === "adopted" ? "cut-off-adoption" : "cut-off-create");
+  if (held.status === "unlinking") return judge("cut-off-rollback");
+  // Both decisions are about somebody who is gone in Clerk, which has to be asked.
+  if (decision?.recreate === true || decision?.forget === true) return judge("row-changed");
+  if (row.clerkUserId === null) return judge("link-lost");
+  const hasChanged =
+    (row.digest !== null && row.digest.fingerprint !== held.digestFingerprint) ||
+    profileFingerprint(row.userId, profile) !== held.profileFingerprint;
+  if (row.clerkUserId !== held.clerkUserId) return judge("relinked");
+  if (!hasChanged) return judge("held");
+  return row.digest !== null && row.digest.fingerprint !== held.digestFingerprint
+    ? judge("password-changed")
+    : judge("row-changed");
+}
+
+/** Who claims an address: rows that are taken on, may be some day, or are linked. Not those that never will be. */
+function addressHolders(
+  known: readonly { row: UserRow; profile: Profile; out: Judgement | undefined }[],
+): ReadonlyMap<string, readonly string[]> {
+  const holders = new Map<string, string[]>();
+  const never = new Set(["no-digest", "deleted", "banned", "skipped", "forgotten"]);
+  for (const { row, profile, out } of known) {
+    if (out !== undefined && never.has(out.code)) continue;
+    const address = normalEmail(profile.email);
+    const sharing = holders.get(address);
+    if (sharing === undefined) holders.set(address, [row.userId]);
+    else sharing.push(row.userId);
+  }
+  return holders;
+}
