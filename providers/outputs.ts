@@ -48,6 +48,8 @@ export function stackOutputs(
   const adopted = linked.length - migrated;
   const isFailed = new Set(failed.map((user) => user.userId));
   const verdicts = countVerdicts(plan);
+  // A held one whose update is going to fail is among the failed.
+  const blocked = plan.users.filter((user) => user.verdict === "blocked" && user.declared === null);
 
   const linkedIds = new Set(linked.map((user) => user.userId));
   const toTell = plan.users.filter((user) => user.invitation !== null && linkedIds.has(user.userId));
@@ -61,7 +63,7 @@ export function stackOutputs(
       migrated,
       adopted,
       failed: failed.length,
-      blocked: verdicts.blocked,
+      blocked: blocked.length,
       excluded: verdicts.excluded,
     },
     failed: failed.map(({ userId, failure }) => ({
@@ -69,9 +71,7 @@ export function stackOutputs(
       reason: failure?.reason ?? "",
       remedy: failure?.remedy ?? "",
     })),
-    blocked: plan.users
-      .filter((user) => user.verdict === "blocked")
-      .map(({ userId, reason, remedy }) => ({ userId, reason, remedy })),
+    blocked: blocked.map(({ userId, reason, remedy }) => ({ userId, reason, remedy })),
     invitations: {
       sent,
       failed: mailFailures.length,

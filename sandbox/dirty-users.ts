@@ -59,7 +59,7 @@ const dirt: readonly (readonly [every: number, offset: number, make: Dirt])[] = 
   [79, 21, () => ({ signed_up: null })],
   [37, 22, () => ({ deleted_at: "2024-05-06T07:08:09Z" })],
   [31, 24, (id) => ({ clerk_id: `user_earlier${id.toString()}` })],
-  [97, 25, () => ({ clerk_id: "user_deleted" })],
+  [97, 25, (id) => ({ clerk_id: `user_deleted${id.toString()}` })],
   [9, 1, () => ({ mail_confirmed: false })],
 ];
 
@@ -103,7 +103,8 @@ export async function loadDirty(databaseUrl: string, count: number): Promise<voi
 export function addDirtyClerkUsers(store: Store, count: number): void {
   for (const { id, clerk_id } of dirtyUsers(count)) {
     const email = `user${id.toString()}@${DOMAIN}`;
-    if (clerk_id !== null && clerk_id !== "user_deleted") store.putUser(clerkUser({ id: clerk_id, email }));
+    if (clerk_id !== null && clerk_id.startsWith("user_earlier"))
+      store.putUser(clerkUser({ id: clerk_id, email }));
     else if (id % 83 === 40) store.putUser(clerkUser({ id: `user_own${id.toString()}`, email }));
     else if (id % 89 === 50) {
       const elsewhere = { id: `user_script${id.toString()}`, email: `script${id.toString()}@${DOMAIN}` };

@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { afterEach, expect, test } from "vitest";
 
+import { clerkUser } from "../../sandbox/clerk/new-user";
 import { signIn } from "../../sandbox/clerk/sign-in";
 import { connected } from "../../sandbox/postgres";
 import { sampleUsers } from "../../sandbox/sample-users";
@@ -54,39 +55,85 @@ test("reset creates users without a password, who are told so", async () => {
   ).not.toBe("complete");
 });
 
-test("an address that Clerk has already fails that user alone, with the remedy, and the outputs say so", async () => {
+test("an address that Clerk has already blocks that row alone, is adopted on a decision, and never deleted", async () => {
   stack = await startStack();
-  const [template] = stack.clerk.store.users.values();
-  const address = template?.emailAddresses[0];
-  if (template === undefined || address === undefined) throw new Error("the local Clerk has no users");
-  const other = { ...address, id: "idn_other", emailAddress: first.email };
-  stack.clerk.store.putUser({
-    ...template,
-    id: "user_other",
-    emailAddresses: [other],
-    primaryEmailAddressId: "idn_other",
-  });
+  const other = clerkUser({ id: "user_other", email: first.email });
+  stack.clerk.store.putUser(other);
 
   const run = await stack.up();
 
-  expect(run.exitCode).not.toBe(0);
-  expect(run.output).toContain(
-    `Clerk has a user with the address of user ${first.userId} already (user_other).`,
-  );
+  expect(run.exitCode, run.output).toBe(0);
   const outputs = await stack.outputs();
-  expect(outputs.summary).toMatchObject({ processed: 36, migrated: 35, failed: 1 });
-  expect(outputs.failed).toEqual([
+  expect(outputs.summary).toMatchObject({ processed: 35, migrated: 35, failed: 0, blocked: 1 });
+  expect(outputs.blocked).toEqual([
     {
       userId: first.userId,
-      reason: `Clerk has a user with the address of user ${first.userId} already (user_other).`,
-      remedy: expect.stringContaining("run again") as string,
+      reason: "Clerk has a user with this address already (user_other)",
+      remedy: expect.stringContaining("Adopt that user") as string,
     },
   ]);
   expect(outputs.counts).toMatchObject({ linked: 43, legacy: 1 });
 
-  stack.clerk.store.removeUser("user_other");
+  const decisions = join(stack.directory, "decisions.yaml");
+  await writeFile(decisions, `${first.userId}:\n  adopt: true\n`);
+  await stack.configure({ decisions });
   expect((await stack.up()).exitCode).toBe(0);
-  expect((await stack.outputs()).summary).toMatchObject({ migrated: 36, failed: 0 });
+  expect((await stack.outputs()).summary).toMatchObject({ migrated: 35, adopted: 1, failed: 0, blocked: 0 });
+  expect(stack.clerk.store.outbox).toHaveLength(35);
+
+  expect((await stack.destroy()).exitCode).toBe(0);
+  expect(stack.clerk.store.users.get("user_other")).toEqual({
+    ...other,
+    updatedAt: stack.clerk.store.users.get("user_other")?.updatedAt,
+  });
+});
+
+test("strict refuses to run while a row is blocked, after having said which", async () => {
+  stack = await startStack();
+  stack.clerk.store.putUser(clerkUser({ id: "user_other", email: first.email }));
+  await stack.configure({ strict: "true" });
+  const preview = await stack.pulumi(["preview"]);
+  expect(preview.exitCode).not.toBe(0);
+  expect(preview.output).toContain("Clerk has a user with this address already (user_other)");
+  expect(preview.output).toContain("1 rows are blocked, and strict is set.");
+  expect((await stack.up()).exitCode).not.toBe(0);
+  expect(stack.clerk.store.requests.filter((request) => request.wrote)).toEqual([]);
+});
+
+test("whom somebody deleted in Clerk fails alone, until a decision makes the user anew or lets go of it", async () => {
+  stack = await startStack();
+  expect((await stack.up()).exitCode).toBe(0);
+  const decisions = join(stack.directory, "decisions.yaml");
+  await stack.configure({ decisions });
+  const remove = () => {
+    const { id = "" } = stack.clerk.store.userByExternalId(first.userId) ?? {};
+    stack.clerk.store.removeUser(id);
+  };
+  remove();
+  expect((await stack.pulumi(["refresh", "--yes"])).exitCode).toBe(0);
+  const gone = await stack.up();
+  expect(gone.exitCode).not.toBe(0);
+  expect(gone.output).toContain(`User ${first.userId} was deleted in Clerk`);
+
+  await writeFile(decisions, `${first.userId}:\n  recreate: true\n`);
+  expect((await stack.up()).exitCode).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)).toBeDefined();
+  const again = await stack.pulumi(["up", "--yes", "--skip-preview", "--expect-no-changes"]);
+  expect(again.exitCode, again.output).toBe(0);
+
+  remove();
+  await writeFile(decisions, `${first.userId}:\n  forget: true\n`);
+  const forgotten = await stack.up();
+  expect(forgotten.exitCode, forgotten.output).toBe(0);
+  expect(stack.clerk.store.userByExternalId(first.userId)).toBeUndefined();
+  const { rows } = await connected(stack.databaseUrl, (client) =>
+    client.query("select 1 from users where user_id = $1 and clerk_user_id is null", [first.userId]),
+  );
+  expect(rows).toHaveLength(1);
+  const settled = await stack.pulumi(["up", "--yes", "--skip-preview", "--expect-no-changes"]);
+  expect(settled.exitCode, settled.output).toBe(0);
+  expect((await stack.outputs()).counts).toMatchObject({ linked: 43, legacy: 1 });
+  expect(stack.clerk.store.outbox).toHaveLength(36);
 });
 
 test("a refused invitation undoes and blocks nobody, and the next up sends it", async () => {

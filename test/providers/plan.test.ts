@@ -352,7 +352,7 @@ test("every reason reads as a sentence with a remedy, and names nobody's address
     blocked: the metadata is larger than Clerk takes (8 KB) (private) → Shorten it in the row.
     blocked: the phone number is not in international form (+ and up to 15 digits) → Correct it in the row, or leave phoneColumn out.
     blocked: Clerk has a user with this address already (user_x) → Adopt that user if it is the same person, or change the address on one side.
-    blocked: the Clerk user with this address belongs to another row (user_x, row b) → Two rows cannot share a Clerk user: skip one, or give it another address.
+    blocked: the Clerk user who is meant is linked to another row (user_x, row b) → Two rows cannot share a Clerk user: skip one, or give it another address.
     blocked: Clerk has a user with this external id already (user_x) → Adopt that user if it is the same person, or change its external id in Clerk.
     blocked: the user name is taken in Clerk (user_x) → Change it on one side.
     blocked: the phone number is taken in Clerk (user_x) → Change it on one side.
@@ -595,9 +595,6 @@ test("a dry run groups by verdict and reason with examples and remedies, and nev
     blocked  1  the e-mail address is malformed (a part is missing)
         ***  b
         → Correct it in the row, or by a decision.
-
-    resume  1  a run was cut off while creating this user
-        d***@example.com  d
 
     excluded  1  linked already, not by this stack
         c***@example.com  c
