@@ -75,7 +75,9 @@ export function instanceFindings(
       remedy: "",
     });
   }
-  if (created.length === 0) return findings;
+  // A run that is resumed, or moves an address, sends as much as one that creates.
+  if (!users.some(({ verdict }) => verdict === "create" || verdict === "resume" || verdict === "update"))
+    return findings;
   if (environment === null) {
     findings.push({
       check: "instance/settings",
