@@ -43,9 +43,11 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof ClerkError && error.failure.status === 404;
 }
 
-/** The address, the external id or another identifier belongs to a user that exists already. */
+/** The address or the external id belongs to a user that exists already, who may be ours. */
 export function isTaken(error: unknown): error is ClerkError {
-  return error instanceof ClerkError && error.failure.code === "form_identifier_exists";
+  if (!(error instanceof ClerkError) || error.failure.code !== "form_identifier_exists") return false;
+  const { parameter } = error.failure;
+  return parameter === undefined || parameter === "email_address" || parameter === "external_id";
 }
 
 /** The request may or may not have been carried out. */
@@ -108,10 +110,8 @@ type Explanation = readonly [reason: string, remedy: string];
 /** Cause and remedy by Clerk's error code. Codes and texts: Clerk's list of API errors. */
 const byCode: Readonly<Record<string, (failure: ClerkFailure) => Explanation>> = {
   form_identifier_exists: ({ parameter }) => [
-    parameter === "external_id"
-      ? "Clerk has a user with this external id already."
-      : "Clerk has a user with this e-mail address already.",
-    "Look at that user in Clerk's dashboard: adopt it, or change the address on one side.",
+    `Clerk has a user with this ${(parameter === undefined || parameter === "email_address" ? "e-mail address" : parameter).replaceAll("_", " ")} already.`,
+    "Look at that user in Clerk's dashboard: adopt it, or change one side.",
   ],
   form_param_format_invalid: ({ parameter }) => [
     `Clerk does not take the value of ${parameter ?? "a field"}: its format is invalid.`,

@@ -77,6 +77,8 @@ export const reasons = {
     "Clerk takes an address once: skip one of them, or give it another address.",
     ["email", "skip"],
   ),
+  "same-username": why("blocked", "has the same user name as another row", "Change one of them."),
+  "same-phone": why("blocked", "has the same phone number as another row", "Remove one of them."),
   "unverified-email": why(
     "blocked",
     "nobody has proven the e-mail address",

@@ -36,15 +36,18 @@ export function standings(records: Records, settings: PlanSettings): Standing[] 
         : heldJudgement(row, profile, held, decision);
     return { row, profile, entry, held, decision, passwords, out };
   });
-  const holders = addressHolders(known);
+  const sameAddress = sharing(known, ({ email }) => normalEmail(email));
+  const sameUsername = sharing(known, ({ username }) => username);
+  const samePhone = sharing(known, ({ phoneNumber }) => phoneNumber);
   return known.map(({ out, ...standing }) => {
     if (standing.held !== undefined || out !== undefined) return { ...standing, judged: out };
     const { row, profile } = standing;
-    const others = (holders.get(profile.email) ?? []).filter((userId) => userId !== row.userId);
     const judged =
       notOfThisWave(row) ??
       rowProblem(row, profile, settings, records.now) ??
-      (others.length > 0 ? judge("same-address", others.join(", ")) : undefined);
+      shared("same-address", sameAddress(standing)) ??
+      shared("same-username", sameUsername(standing)) ??
+      shared("same-phone", samePhone(standing));
     return { ...standing, judged };
   });
 }
@@ -91,18 +94,34 @@ function heldJudgement(
     : judge("row-changed");
 }
 
-/** Who claims an address: rows that are taken on, may be some day, or are linked. Not those that never will be. */
-function addressHolders(
-  known: readonly { row: UserRow; profile: Profile; out: Judgement | undefined }[],
-): ReadonlyMap<string, readonly string[]> {
-  const holders = new Map<string, string[]>();
+type Known = Pick<Standing, "row" | "profile">;
+
+/**
+ * Which other rows claim the same value: rows that are taken on, may be some day, or are linked. Not those that never
+ * will be.
+ */
+function sharing(
+  known: readonly (Known & { readonly out: Judgement | undefined })[],
+  valueOf: (profile: Profile) => string,
+): (standing: Known) => readonly string[] {
+  const claimants = new Map<string, string[]>();
   const never = new Set(["no-digest", "deleted", "banned", "skipped", "forgotten"]);
   for (const { row, profile, out } of known) {
     if (out !== undefined && never.has(out.code)) continue;
-    const address = normalEmail(profile.email);
-    const sharing = holders.get(address);
-    if (sharing === undefined) holders.set(address, [row.userId]);
-    else sharing.push(row.userId);
+    const value = valueOf(profile);
+    const others = claimants.get(value);
+    if (others === undefined) claimants.set(value, [row.userId]);
+    else others.push(row.userId);
   }
-  return holders;
+  return ({ row, profile }) => {
+    const value = valueOf(profile);
+    return value === "" ? [] : (claimants.get(value) ?? []).filter((userId) => userId !== row.userId);
+  };
+}
+
+function shared(
+  code: "same-address" | "same-username" | "same-phone",
+  others: readonly string[],
+): Judgement | undefined {
+  return others.length === 0 ? undefined : judge(code, others.join(", "));
 }

@@ -243,6 +243,8 @@ const gallery: Record<keyof typeof reasons, Case> = {
   "malformed-email": { row: { email: "ada@exam\u200bple.com" } },
   "undeliverable-email": { settings: { allowUndeliverable: false } },
   "same-address": { others: [row("b", { email: " A@example.COM" })] },
+  "same-username": { row: { username: "ada" }, others: [row("b", { username: "Ada" })] },
+  "same-phone": { row: { phoneNumber: "+4930123456" }, others: [row("b", { phoneNumber: "+49 30 123456" })] },
   "unverified-email": {
     row: { isEmailVerified: false },
     settings: { emailVerified: "column:proven", unverified: "block" },
@@ -345,6 +347,8 @@ test("every reason reads as a sentence with a remedy, and names nobody's address
     blocked: the e-mail address is malformed (it has an invisible character in it) → Correct it in the row, or by a decision.
     blocked: the e-mail address is of a domain that can receive no mail → Correct it, skip the row, or set allowUndeliverable where such addresses are meant.
     blocked: has the same address as another row (b) → Clerk takes an address once: skip one of them, or give it another address.
+    blocked: has the same user name as another row (b) → Change one of them.
+    blocked: has the same phone number as another row (b) → Remove one of them.
     blocked: nobody has proven the e-mail address → Let the user prove it, or set unverified to reserve or verify.
     blocked: the name is longer than Clerk takes (256 characters) → Shorten it in the row.
     blocked: was created in the future → Correct created_at in the row.
