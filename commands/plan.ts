@@ -1,11 +1,10 @@
 import { parseArgs } from "node:util";
 
-import { observeStack } from "../providers/observe";
-import { countVerdicts, makePlan, type Plan } from "../providers/plan";
+import { countVerdicts, type Plan } from "../providers/plan";
 import { describePlan } from "../providers/plan-text";
-import { explainDatabaseError, openDatabase } from "../providers/postgres/database";
 import { command } from "./command";
-import { type ChosenStack, settingsOfStack, stackOptions } from "./settings";
+import { planOf } from "./plan-of-stack";
+import { settingsOfStack, stackOptions } from "./settings";
 
 /** `npm run plan [-- --json | --csv]`: what `up` would do to every row, without Pulumi and without writing. */
 void command(async (args) => {
@@ -20,17 +19,6 @@ void command(async (args) => {
   );
   return 0;
 });
-
-async function planOf(chosen: ChosenStack): Promise<Plan> {
-  const database = openDatabase(chosen.settings.databaseUrl, 1);
-  try {
-    return makePlan(await observeStack(chosen.settings, database, chosen), chosen.settings);
-  } catch (error) {
-    throw explainDatabaseError(error);
-  } finally {
-    await database.end();
-  }
-}
 
 /** Everything but the inputs, which hold personal data. */
 function jsonOf(plan: Plan): string {

@@ -7,14 +7,19 @@ import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
 import { command } from "./command";
 import { adviceFor, isAlive } from "./locked";
+import { planOf } from "./plan-of-stack";
 import { runPulumi } from "./pulumi-cli/run";
 import { PROJECT, settingsOfStack, type StackChoice, stackOptions } from "./settings";
+import { pendingMails, untilDone } from "./until-done";
 
 /** How many of the engine's operations run at once: enough for Clerk's production limit at 0.5 s a request. */
 const PARALLEL = 50;
 
 /** A file or bucket back end rewrites the whole state twice for every user: beyond this it is written once, at the end. */
 const CHECKPOINTS_UP_TO = 300;
+
+/** Stays until every mail is out. */
+const UNTIL_DONE = "--until-done";
 
 /** What each verb adds to plain Pulumi; `docs/commands.md` says the same in a sentence each. */
 const flags = {
@@ -30,7 +35,8 @@ type Verb = keyof typeof flags;
 void command(async ([verb = "", ...args]) => {
   loadDotEnv();
   if (!isVerb(verb)) throw new Error(`npm run has no ${verb}`);
-  return verb === "destroy" ? destroy(args) : run(verb, args);
+  if (verb === "destroy") return destroy(args);
+  return verb === "up" && args.includes(UNTIL_DONE) ? upUntilDone(args) : run(verb, args);
 });
 
 function isVerb(word: string): word is Verb {
@@ -51,6 +57,23 @@ async function run(
   const advice = exitCode === 0 ? undefined : adviceFor(errors, isAlive);
   if (advice !== undefined) process.stderr.write(`${advice}\n`);
   return exitCode;
+}
+
+async function upUntilDone(args: readonly string[]): Promise<number> {
+  const own = args.filter((arg) => arg !== UNTIL_DONE);
+  const stopping = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      stopping.abort();
+    });
+  }
+  return untilDone({
+    // Whoever has agreed to the first one has agreed to its repetitions.
+    up: (isFirst) => run("up", isFirst ? own : [...own, "--yes", "--skip-preview"]),
+    pending: async () => pendingMails(await planOf(await settingsOfStack(stackOf(own))), Date.now()),
+    say: (line) => process.stdout.write(`${line}\n`),
+    signal: stopping.signal,
+  });
 }
 
 /**

@@ -1,14 +1,15 @@
-import { openClerk } from "./clerk/client";
+import { type Clerk, type Instance, openClerk } from "./clerk/client";
 import { askClerk } from "./clerk/facts";
 import { checkInstance } from "./clerk/preflight";
 import { readDecisions } from "./decisions";
 import { questionsOf } from "./plan";
 import { type Database, readOnly } from "./postgres/database";
-import { readLedger } from "./postgres/ledger";
+import { hasLedger, readLedger } from "./postgres/ledger";
+import { mailTimes } from "./postgres/ledger-invitations";
 import { readUsers } from "./postgres/legacy-users";
 import { checkDatabase } from "./postgres/preflight";
 import type { Settings } from "./settings";
-import type { World } from "./world";
+import type { MailFacts, World } from "./world";
 
 /** Reads both systems, without writing: what is there before a run of this stack (`<project>/<stack>`). */
 export async function observeStack(
@@ -23,16 +24,45 @@ export async function observeStack(
   });
   const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
   const decisions = readDecisions(settings.decisions);
-  const { findings, ...records } = await readOnly(database, async (connection) => ({
+  const { findings, sentTimes, ...records } = await readOnly(database, async (connection) => ({
     ...{ project, stack, clerkInstanceId: instance.id, decisions, now: Date.now() },
     rows: await readUsers(connection, settings.table, settings.where),
     ledger: await readLedger(connection, stack),
+    sentTimes: (await hasLedger(connection))
+      ? await mailTimes(connection, instance.id, new Date(Date.now() - MONTH))
+      : [],
     findings: await checkDatabase(connection, settings.table),
   }));
+  const mails = await mailFacts(clerk, instance, sentTimes, records.now);
   const facts = await askClerk(clerk, questionsOf(records, settings), {
     issuerUrl: settings.clerkIssuerUrl,
     instance,
     userLimit: settings.clerkUserLimit,
   });
-  return { ...records, findings, clerk: facts };
+  return { ...records, findings, clerk: facts, mails };
+}
+
+const HOUR = 3_600_000;
+const MONTH = 31 * 24 * HOUR;
+
+/** Counted on both sides, and the larger number taken: the dashboard and the application send invitations, too. */
+async function mailFacts(
+  clerk: Clerk,
+  instance: Instance,
+  sentTimes: readonly number[],
+  now: number,
+): Promise<MailFacts> {
+  const clerkTimes = await clerk.invitationTimes();
+  const since = (start: number) =>
+    [sentTimes, clerkTimes].map((times) => times.filter((time) => time > start));
+  const most = (counted: readonly (readonly number[])[]) => Math.max(...counted.map((times) => times.length));
+  const lastHour = since(now - HOUR);
+  const today = new Date(now);
+  const month = Date.UTC(today.getUTCFullYear(), today.getUTCMonth());
+  const oldest = Math.min(...lastHour.flat());
+  return {
+    lastHour: most(lastHour),
+    thisMonth: instance.kind === "development" ? most(since(month)) : null,
+    nextAt: Number.isFinite(oldest) ? oldest + HOUR : null,
+  };
 }

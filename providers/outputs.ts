@@ -1,6 +1,8 @@
 import { countVerdicts, type Plan } from "./plan";
 import { isHeld, type Ledger } from "./postgres/ledger";
 import type { UserCounts } from "./postgres/legacy-users";
+import type { Settings } from "./settings";
+import { hoursToSend } from "./verdicts/mails";
 
 /** What the stack exports. It describes the stack, not the run: a second `up` exports the same. */
 export interface StackOutputs {
@@ -27,6 +29,8 @@ export interface StackOutputs {
     readonly failed: number;
     /** Migrated, to be told, and not tried yet. */
     readonly pending: number;
+    /** Until the last pending one is out, if `up` runs every hour. */
+    readonly hoursLeft: number;
     readonly failures: readonly { userId: string; reason: string; remedy: string }[];
   };
   readonly clerkInstanceId: string;
@@ -39,6 +43,7 @@ export function stackOutputs(
   clerkInstanceId: string,
   counts: UserCounts,
   ledger: Ledger,
+  settings: Pick<Settings, "invitationsPerHour">,
 ): StackOutputs {
   const declared = new Set(plan.users.filter((user) => user.declared !== null).map((user) => user.userId));
   const users = [...ledger.users.values()].filter((user) => user.stack === stack);
@@ -52,10 +57,11 @@ export function stackOutputs(
   const blocked = plan.users.filter((user) => user.verdict === "blocked" && user.declared === null);
 
   const linkedIds = new Set(linked.map((user) => user.userId));
-  const toTell = plan.users.filter((user) => user.invitation !== null && linkedIds.has(user.userId));
+  const toTell = plan.users.filter((user) => user.told !== "never" && linkedIds.has(user.userId));
   const mails = toTell.map((user) => ledger.invitations.get(user.userId));
   const mailFailures = mails.filter((mail) => mail?.status === "failed" || mail?.status === "unknown");
   const sent = mails.filter((mail) => mail?.status === "sent").length;
+  const pending = toTell.length - sent - mailFailures.length;
   return {
     counts,
     summary: {
@@ -75,7 +81,8 @@ export function stackOutputs(
     invitations: {
       sent,
       failed: mailFailures.length,
-      pending: toTell.length - sent - mailFailures.length,
+      pending,
+      hoursLeft: hoursToSend(pending, settings),
       failures: mailFailures.map((mail) => ({
         userId: mail?.userId ?? "",
         reason: mail?.failure?.reason ?? "",

@@ -1,12 +1,13 @@
 import { countVerdicts, type Note, type Plan, type PlannedUser, settlementsOf } from "./plan";
 import type { Settings } from "./settings";
+import { hoursFor, type Told } from "./verdicts/mails";
 import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";
 
 /** A line for every user up to here; beyond, only the groups with a few examples: `npm run plan` has them all. */
 const LINES = 100;
 const EXAMPLES = 3;
 
-type TextSettings = Pick<Settings, "passwords" | "notify">;
+type TextSettings = Pick<Settings, "passwords" | "notify" | "invitationsPerHour">;
 
 /** What a dry run prints: whom a run would touch, every verdict with its reasons and remedies, and a summary. */
 export function describePlan(plan: Plan, settings: TextSettings): string {
@@ -173,14 +174,42 @@ function leftOut(plan: Plan): string {
 }
 
 /** What it means to the user, which the numbers do not say. */
-function meaning({ users }: Plan, settings: TextSettings): string[] {
-  const news = users.filter((user) => user.invitation !== null && user.verdict === "create").length;
+function meaning(plan: Plan, settings: TextSettings): string[] {
   return [
     settings.passwords === "carry"
       ? "Passwords: carried over; the old password works in Clerk at once."
       : "Passwords: reset; each user sets one at the first sign-in.",
-    settings.notify === "none"
-      ? "Mail: none; nobody is told."
-      : `Mail: ${news.toString()} invitations by Clerk${settings.passwords === "carry" ? "; nobody has to follow the link to go on signing in" : "; the link leads to the first sign-in"}.`,
+    ...mailLines(plan, settings),
+  ];
+}
+
+function mailLines({ users, mails }: Plan, settings: TextSettings): string[] {
+  if (settings.notify === "none") return ["Mail: none; nobody is told."];
+  const count = (told: Told) => users.filter((user) => user.told === told).length;
+  const [sent, now, later] = [count("sent"), count("now"), count("later")];
+  const how =
+    settings.passwords === "carry"
+      ? "nobody has to follow the link to go on signing in"
+      : "the link leads to the first sign-in";
+  const hours = hoursFor(later, settings, mails);
+  const month =
+    mails.thisMonth === null
+      ? []
+      : [
+          `  ${mails.thisMonth.toString()} of the 100 mails are used that a development instance delivers in a month; the rest would be dropped without a word, so it is not sent.`,
+        ];
+  return [
+    `Mail: ${now.toString()} invitations by Clerk${sent > 0 ? `, ${sent.toString()} are out already` : ""}; ${how}.`,
+    "  The page they lead to must hold <SignIn/>: <SignUp/> refuses people who have an account.",
+    ...(later === 0
+      ? []
+      : [
+          `  ${later.toString()} more are pending: Clerk sends ${(settings.invitationsPerHour || 100).toString()} an hour, ${mails.lastHour.toString()} of them went out in the last one. ${
+            hours === null
+              ? "They do not fit into this month."
+              : `The last one goes out in about ${hours.toString()} hours, if up runs every hour (npm run up -- --until-done does).`
+          }`,
+        ]),
+    ...month,
   ];
 }

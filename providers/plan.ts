@@ -4,17 +4,18 @@ import { type ClerkUserInputs, maskedEmail, type Profile } from "./clerk-user/in
 import type { Decision, Decisions } from "./decisions";
 import { MigrationError, otherInstance } from "./errors";
 import type { Finding } from "./findings";
-import { isHeld, isMailHeld, type LedgerUser } from "./postgres/ledger";
+import { isHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
 import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
+import { type Told, turns, wentElsewhere } from "./verdicts/mails";
 import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
 import { isEmailVerified } from "./verdicts/row";
 import { waveRoom } from "./verdicts/selection";
 import { type Standing, standings } from "./verdicts/standing";
-import type { PlanSettings, Records, World } from "./world";
+import type { MailFacts, PlanSettings, Records, World } from "./world";
 
 /** What is worth knowing of a user beside the verdict. */
 export type Note = "normalised" | "weak-digest" | "restricted";
@@ -32,11 +33,14 @@ export interface PlannedUser {
   readonly notes: readonly Note[];
   /** null where the user is left out. */
   readonly declared: ClerkUserInputs | null;
+  readonly told: Told;
+  /** null for whoever is not told, or not yet. */
   readonly invitation: InvitationInputs | null;
 }
 
 export interface Plan {
   readonly users: readonly PlannedUser[];
+  readonly mails: MailFacts;
   readonly findings: readonly Finding[];
   /** The users of decisions that change nothing, any more or at all. */
   readonly idleDecisions: readonly string[];
@@ -85,11 +89,13 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
     return { ...standing, judged: judgement };
   });
   refuseRemovals(world, settings.allowRemovals);
-  const users = withinBounds(judged, world, settings).map((standing) =>
-    plannedUser(world, settings, standing),
+  const users = withMails(
+    world,
+    settings,
+    withinBounds(judged, world, settings).map((standing) => plannedUser(world, settings, standing)),
   );
   const findings = [...world.findings, ...instanceFindings(world.clerk, users, settings)];
-  return { users, findings, idleDecisions: idleDecisions(world.decisions, users) };
+  return { users, mails: world.mails, findings, idleDecisions: idleDecisions(world.decisions, users) };
 }
 
 type JudgedRow = Omit<Standing, "judged"> & { readonly judged: Judged };
@@ -148,7 +154,7 @@ function plannedUser(
   world: World,
   settings: PlanSettings,
   { row, profile, entry, held, decision, judged, passwords }: JudgedRow,
-): PlannedUser {
+): Omit<PlannedUser, "told" | "invitation"> {
   const isLeftOut = judged.verdict === "excluded" || (judged.verdict === "blocked" && held === undefined);
   const declared: ClerkUserInputs | null = isLeftOut
     ? null
@@ -179,7 +185,6 @@ function plannedUser(
     remedy: judged.remedy,
     notes: judged.verdict === "create" ? notesOf(world.clerk, row, profile) : [],
     declared,
-    invitation: declared === null ? null : invite(world, settings, declared, held, judged.verdict),
   };
 }
 
@@ -218,27 +223,43 @@ function isCovered(address: string, entry: string): boolean {
   return address === wanted || address.endsWith(`@${wanted}`);
 }
 
-/** Sent ones stay declared whatever `notify` says today; new ones follow it. Whoever is adopted has an account already. */
-function invite(
+/** Whom this run tells. Whoever is adopted has an account already. */
+function withMails(
   world: World,
   settings: PlanSettings,
-  user: ClerkUserInputs,
-  held: LedgerUser | undefined,
-  verdict: Verdict,
-): InvitationInputs | null {
+  users: readonly Omit<PlannedUser, "told" | "invitation">[],
+): PlannedUser[] {
+  const recipients = users.flatMap(({ userId, verdict, declared }) => {
+    if (declared === null) return [];
+    const entry = world.ledger.users.get(userId);
+    const isAdopted = verdict === "adopt" || entry?.origin === "adopted";
+    const linkedAt = entry?.linkedAt?.getTime() ?? null;
+    return [{ userId, email: declared.profile.email, isOurs: !isAdopted, linkedAt }];
+  });
+  const told = turns(recipients, world.ledger, settings, world.mails);
+  return users.map((user) => {
+    const turn = told.get(user.userId) ?? "never";
+    const isDeclared = turn === "sent" || turn === "now";
+    return {
+      ...user,
+      told: turn,
+      invitation: isDeclared && user.declared !== null ? invite(world, settings, user.declared) : null,
+    };
+  });
+}
+
+function invite(world: World, settings: PlanSettings, user: ClerkUserInputs): InvitationInputs {
   const entry = world.ledger.invitations.get(user.userId);
-  const isSent = entry !== undefined && isMailHeld(entry);
-  const isAdopted = verdict === "adopt" || held?.origin === "adopted";
-  if (!isSent && (settings.notify === "none" || settings.heldOnly || isAdopted)) return null;
+  const { email } = user.profile;
   return {
     userId: user.userId,
     label: user.label,
     project: user.project,
     stack: user.stack,
-    email: user.profile.email,
+    email,
     decidedEmail: user.decidedEmail,
     redirectUrl: settings.clerkInviteRedirectUrl ?? "",
-    attempt: entry?.attempt ?? 1,
+    attempt: (entry?.attempt ?? 1) + (wentElsewhere(entry, user.userId, email) ? 1 : 0),
   };
 }
 

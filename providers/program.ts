@@ -76,7 +76,14 @@ export async function outputs({
     counts: await countUsers(connection, settings.table),
     ledger: await readLedger(connection, stack),
   }));
-  const known: StackOutputs = stackOutputs(plan, stack, clerkInstanceId, after.counts, after.ledger);
+  const known: StackOutputs = stackOutputs(
+    plan,
+    stack,
+    clerkInstanceId,
+    after.counts,
+    after.ledger,
+    settings,
+  );
   if (id !== undefined) await finishRun(database, id, known.summary).catch(explainAndThrow);
   const isChanging = plan.users.some((user) => user.declared !== null && user.verdict !== "unchanged");
   if (!pulumi.runtime.isDryRun() || !isChanging) return { ...known };

@@ -183,6 +183,8 @@ const settingsShape = {
   allowUndeliverable: flag("allowUndeliverable").default(false),
   passwords: choice("passwords", ["carry", "reset"]).default("carry"),
   notify: choice("notify", ["invitation", "none"]).default("invitation"),
+  notifyOnly: list,
+  invitationsPerHour: count("invitationsPerHour").default(0),
   reveal: flag("reveal").default(false),
   allowRemovals: count("allowRemovals").default(0),
   decisions: z.string().default("decisions.yaml"),

@@ -18,9 +18,19 @@ export interface Records {
   readonly now: number;
 }
 
+/** Which mails of the instance have gone out lately, whoever sent them. */
+export interface MailFacts {
+  readonly lastHour: number;
+  /** Of a development instance, which delivers 100 a month; null where there is no such limit. */
+  readonly thisMonth: number | null;
+  /** Milliseconds since 1970 when the first of the last hour's mails is an hour old; null where there is none. */
+  readonly nextAt: number | null;
+}
+
 /** What is there before a run, on both sides. */
 export interface World extends Records {
   readonly clerk: ClerkFacts;
+  readonly mails: MailFacts;
   /** Of the database and of the instance as a whole. */
   readonly findings: readonly Finding[];
 }
@@ -37,6 +47,8 @@ export type PlanSettings = Pick<
   | "percent"
   | "passwords"
   | "notify"
+  | "notifyOnly"
+  | "invitationsPerHour"
   | "clerkInviteRedirectUrl"
   | "reveal"
   | "allowRemovals"

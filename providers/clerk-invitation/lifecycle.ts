@@ -7,6 +7,7 @@ import { claimInvitation, readInvitation, recordInvitation } from "../postgres/l
 import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
+import { wentElsewhere } from "../verdicts/mails";
 import type { InvitationInputs, InvitationOutputs } from "./inputs";
 
 /**
@@ -22,6 +23,7 @@ export async function ensureInvitation(
   const { userId } = inputs;
   const owner = await systems.writer(inputs.stack);
 
+  await takeBackFromOldAddress(systems, owner, inputs);
   const before = await claimInvitation(database, owner, userId);
   if (before?.status === "sent" && before.invitationId !== null) return sent(inputs, before.invitationId);
   try {
@@ -37,6 +39,7 @@ export async function ensureInvitation(
       status: "sent",
       invitationId: invitation.id,
       emailFingerprint: fingerprintOf(userId, email),
+      attempt: inputs.attempt,
     });
     return sent(inputs, invitation.id);
   } catch (error) {
@@ -47,6 +50,35 @@ export async function ensureInvitation(
     systems.warn(`Not told, next up tries again: ${failure.message}`);
     return { ...inputs, invitationId: "", status, reason: failure.message };
   }
+}
+
+/**
+ * A mail went to an address that the user no longer has. Its link is revoked before the new address is told; whoever has
+ * arrived meanwhile has read it, and is not told again.
+ */
+async function takeBackFromOldAddress(
+  systems: Systems,
+  owner: Owner,
+  inputs: InvitationInputs,
+): Promise<void> {
+  const { database } = systems;
+  const { userId } = inputs;
+  const out = await readInvitation(database, userId);
+  if (out === undefined || out.invitationId === null || out.stack !== owner.stack) return;
+  const email = await addressOf(systems, owner, inputs).catch(() => undefined);
+  if (email === undefined || !wentElsewhere(out, userId, email)) return;
+  if (out.status === "sent" && (await hasArrived(systems, userId))) {
+    await recordInvitation(database, userId, {
+      status: "sent",
+      invitationId: out.invitationId,
+      emailFingerprint: fingerprintOf(userId, email),
+      attempt: inputs.attempt,
+    });
+    return;
+  }
+  if (out.status === "sent") await recordInvitation(database, userId, { status: "revoking" });
+  await systems.clerk.revokeInvitation(out.invitationId);
+  await recordInvitation(database, userId, { status: "revoked" });
 }
 
 /** The address in the row now: the mail goes where the user is, or not at all. */

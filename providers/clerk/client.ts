@@ -229,6 +229,14 @@ export function openClerk(options: RequestOptions) {
       return data.filter((invitation) => invitation.emailAddress.toLowerCase() === address);
     },
 
+    /** When the newest 500 invitations of the instance were made, whoever made them: milliseconds since 1970. */
+    async invitationTimes(): Promise<number[]> {
+      const query = new URLSearchParams({ limit: "500", paginated: "true", order_by: "-created_at" });
+      const times = z.object({ data: z.array(z.object({ created_at: z.number() })) });
+      const { data } = await get("GET /invitations", `/invitations?${query.toString()}`, times);
+      return data.map((invitation) => invitation.created_at);
+    },
+
     /** False where there is nothing to revoke any more: accepted, expired, revoked or gone. */
     async revokeInvitation(invitationId: string): Promise<boolean> {
       try {

@@ -38,7 +38,13 @@ export async function claimInvitation(
 }
 
 export type InvitationOutcome =
-  | { readonly status: "sent"; readonly invitationId: string; readonly emailFingerprint: string }
+  | {
+      readonly status: "sent";
+      readonly invitationId: string;
+      readonly emailFingerprint: string;
+      /** As declared: what is recorded is what the stack knows. */
+      readonly attempt: number;
+    }
   | { readonly status: "failed" | "unknown"; readonly failure: Failure }
   | { readonly status: "revoking" | "revoked" };
 
@@ -55,8 +61,8 @@ export async function recordInvitation(
        status = $2,
        invitation_id = coalesce($3, invitation_id),
        email_fingerprint = coalesce($4, email_fingerprint),
-       sent_at = case $2 when 'sent' then coalesce(sent_at, now()) else sent_at end,
-       attempt = attempt + case when $2 = 'sent' or ($2 = 'revoked' and status = 'revoking') then 0 else 1 end,
+       sent_at = case when $2 = 'sent' and status <> 'sent' then now() else sent_at end,
+       attempt = coalesce($8, attempt + case when $2 = 'revoked' and status = 'revoking' then 0 else 1 end),
        failure_code = $5, failure_reason = $6, failure_remedy = $7, updated_at = now()
      where user_id = $1`,
     [
@@ -67,6 +73,25 @@ export async function recordInvitation(
       failure?.code,
       failure?.reason,
       failure?.remedy,
+      sent?.attempt,
     ],
   );
+}
+
+/** When mails of this Clerk instance went out, or may have, since then, by any stack: milliseconds since 1970. */
+export async function mailTimes(
+  connection: Connection,
+  clerkInstanceId: string,
+  since: Date,
+): Promise<number[]> {
+  const { rows } = await connection.query(
+    `select extract(epoch from coalesce(sent_at, updated_at)) * 1000 as at from clerk_migration.invitations
+     where clerk_instance_id = $1 and coalesce(sent_at, updated_at) > $2
+       and (sent_at is not null or status in ('sending', 'unknown'))`,
+    [clerkInstanceId, since],
+  );
+  return z
+    .array(z.object({ at: z.coerce.number() }))
+    .parse(rows)
+    .map(({ at }) => at);
 }

@@ -9,9 +9,9 @@ import { stackOutputs } from "../../providers/outputs";
 import { makePlan, questionsOf } from "../../providers/plan";
 import { describePlan } from "../../providers/plan-text";
 import type { LedgerInvitation, LedgerUser } from "../../providers/postgres/ledger";
-import type { DigestFacts, UserRow } from "../../providers/postgres/legacy-users";
+import { type DigestFacts, fingerprintOf, type UserRow } from "../../providers/postgres/legacy-users";
 import type { reasons } from "../../providers/verdicts/reasons";
-import type { PlanSettings, World } from "../../providers/world";
+import type { MailFacts, PlanSettings, World } from "../../providers/world";
 import { PROJECT, STACK } from "../systems";
 
 const settings: PlanSettings = {
@@ -24,6 +24,8 @@ const settings: PlanSettings = {
   percent: 100,
   passwords: "carry",
   notify: "invitation",
+  notifyOnly: [],
+  invitationsPerHour: 0,
   clerkInviteRedirectUrl: undefined,
   reveal: false,
   allowRemovals: 0,
@@ -161,11 +163,12 @@ interface Around {
   readonly invitations?: LedgerInvitation[];
   readonly clerk?: ClerkFacts;
   readonly decisions?: Readonly<Record<string, Decision>>;
+  readonly mails?: Partial<MailFacts>;
 }
 
 function world(
   rows: UserRow[],
-  { users = [], invitations = [], clerk = facts(), decisions = {} }: Around = {},
+  { users = [], invitations = [], clerk = facts(), decisions = {}, mails = {} }: Around = {},
 ): World {
   const byId = <T extends { userId: string }>(entries: T[]) =>
     new Map(entries.map((entry) => [entry.userId, entry]));
@@ -178,6 +181,7 @@ function world(
     decisions: new Map(Object.entries(decisions)),
     now: Date.parse("2026-01-01"),
     clerk,
+    mails: { lastHour: 0, thisMonth: null, nextAt: null, ...mails },
     findings: [],
   };
 }
@@ -475,6 +479,77 @@ describe("new rows", () => {
   });
 });
 
+describe("mails", () => {
+  const rows = ["a", "b", "c"].map((userId) => row(userId));
+  const told = (of: World, changes: Partial<PlanSettings> = {}) =>
+    planOf(of, changes).users.map((user) => [user.told, user.invitation !== null]);
+
+  test("go out as many as the last hour leaves; the rest is pending and declared by a later run", () => {
+    expect(told(world(rows, { mails: { lastHour: 98 } }))).toEqual([
+      ["now", true],
+      ["now", true],
+      ["later", false],
+    ]);
+    expect(told(world(rows), { invitationsPerHour: 1 }).map(([turn]) => turn)).toEqual([
+      "now",
+      "later",
+      "later",
+    ]);
+    expect(told(world(rows, { mails: { lastHour: 250 } })).map(([turn]) => turn)).toEqual(
+      Array.from({ length: 3 }, () => "later"),
+    );
+  });
+
+  test("of a development instance stop where Clerk would drop them without a word", () => {
+    const plan = planOf(world(rows, { mails: { thisMonth: 99 } }));
+    expect(plan.users.map((user) => user.told)).toEqual(["now", "later", "later"]);
+    expect(describePlan(plan, settings)).toContain(
+      "99 of the 100 mails are used that a development instance",
+    );
+  });
+
+  test("that are out stay declared, and go first to whoever was migrated first", () => {
+    const done = rows.map((one) => ({ ...one, clerkUserId: `user_${one.userId}` }));
+    const [a = held, b = held, c = held] = done;
+    const users = [
+      linked(a),
+      linked(b, { linkedAt: new Date("2026-01-02") }),
+      linked(c, { linkedAt: new Date("2026-01-01") }),
+    ];
+    const around = { users, invitations: [mail("a", "sent")], mails: { lastHour: 99 } };
+    expect(told(world(done, around)).map(([turn]) => turn)).toEqual(["sent", "later", "now"]);
+  });
+
+  test("go to those alone whom notifyOnly names, by address or domain, for a first wave", () => {
+    expect(told(world(rows), { notifyOnly: ["b@example.com"] }).map(([turn]) => turn)).toEqual([
+      "never",
+      "now",
+      "never",
+    ]);
+    expect(told(world(rows), { notifyOnly: ["@example.com"] }).map(([turn]) => turn)).toEqual([
+      "now",
+      "now",
+      "now",
+    ]);
+  });
+
+  test("are declared anew where the one that is out went to another address", () => {
+    const moved = { ...held, email: "new@example.com" };
+    const out = { ...mail("a", "sent"), emailFingerprint: fingerprintOf("a", "a@example.com") };
+    const [user] = planOf(world([moved], { ...around(), invitations: [out] })).users;
+    expect(user?.invitation?.attempt).toBe(out.attempt + 1);
+    const [same] = planOf(world([held], { ...around(), invitations: [out] })).users;
+    expect(same?.invitation?.attempt).toBe(out.attempt);
+  });
+
+  test("that are pending are forecast", () => {
+    const many = Array.from({ length: 350 }, (_, index) => row(index.toString()));
+    expect(describePlan(planOf(world(many)), settings)).toContain(
+      "250 more are pending: Clerk sends 100 an hour, 0 of them went out in the last one. The last one goes out in about 3 hours",
+    );
+  });
+});
+
 describe("questions to Clerk", () => {
   test("are asked of candidates and of held rows that changed, never of those unchanged", () => {
     const unchanged = row("h", { clerkUserId: "user_h" });
@@ -621,7 +696,8 @@ test("a dry run groups by verdict and reason with examples and remedies, and nev
 
     7 rows: 2 to create, 1 to resume, 3 blocked, 1 left out (1 linked already, not by this stack).
     Passwords: carried over; the old password works in Clerk at once.
-    Mail: 2 invitations by Clerk; nobody has to follow the link to go on signing in."
+    Mail: 3 invitations by Clerk; nobody has to follow the link to go on signing in.
+      The page they lead to must hold <SignIn/>: <SignUp/> refuses people who have an account."
   `);
 });
 
@@ -648,6 +724,7 @@ test("the outputs add up, and describe failures by user_id with their remedy", (
     "ins_1",
     { total: 4, linked: 1, legacy: 2, withPassword: 3 },
     before.ledger,
+    settings,
   );
   expect(outputs).toMatchObject({
     summary: { processed: 2, migrated: 1, adopted: 0, failed: 1, blocked: 1, excluded: 1 },

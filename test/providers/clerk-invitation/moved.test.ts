@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+import { differs } from "../../../providers/clerk-invitation/inputs";
+import { ensureInvitation } from "../../../providers/clerk-invitation/lifecycle";
+import { ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { readInvitation } from "../../../providers/postgres/ledger-invitations";
+import { signIn } from "../../../sandbox/clerk/sign-in";
+import { openTestSystems, SARAH, type TestSystems } from "../../systems";
+
+const { userId } = SARAH;
+const NEW = "sarah.new@example.com";
+
+let on: TestSystems;
+beforeEach(async () => {
+  on = await openTestSystems();
+  await ensureUser(on.systems, await on.declared(userId));
+  await ensureInvitation(on.systems, await on.invitation(userId));
+});
+afterEach(() => on.close());
+
+const ledger = () => readInvitation(on.systems.database, userId);
+const move = async () => {
+  await on.query("update users set email = $1 where user_id = $2", [NEW, userId]);
+  await ensureUser(on.systems, await on.declared(userId));
+};
+const open = () =>
+  [...on.clerk.store.invitations.values()]
+    .filter(({ status }) => status === "pending")
+    .map(({ emailAddress }) => emailAddress);
+const recipients = () => on.clerk.store.outbox.map((mail) => mail.to);
+
+test("an address that changes before the user has arrived: the old link is revoked and the new address told, once", async () => {
+  await move();
+  const inputs = await on.invitation(userId);
+  expect(inputs.attempt).toBe(2);
+
+  const outputs = await ensureInvitation(on.systems, inputs);
+
+  expect(open()).toEqual([NEW]);
+  expect(recipients()).toEqual([SARAH.email, NEW]);
+  const again = await on.invitation(userId);
+  expect(differs(outputs, again)).toBe(false);
+  await ensureInvitation(on.systems, again);
+  expect(recipients()).toHaveLength(2);
+});
+
+test("whoever has arrived by then is not told again", async () => {
+  await signIn(on.clerk.issuer, { identifier: SARAH.email, password: SARAH.password });
+  await move();
+
+  const outputs = await ensureInvitation(on.systems, await on.invitation(userId));
+
+  expect(recipients()).toEqual([SARAH.email]);
+  expect(differs(outputs, await on.invitation(userId))).toBe(false);
+});
+
+test.each(["POST /invitations/{invitation_id}/revoke", "POST /invitations"])(
+  "a run that is cut off at %s leaves one open invitation after the next",
+  async (kind) => {
+    await move();
+    on.clerk.faults.add({ on: kind, effect: { type: "answer", status: 403 } });
+    await ensureInvitation(on.systems, await on.invitation(userId)).catch(() => undefined);
+    on.clerk.faults.clear();
+    await on.restart();
+
+    await ensureInvitation(on.systems, await on.invitation(userId));
+
+    expect(open()).toEqual([NEW]);
+    expect(recipients()).toEqual([SARAH.email, NEW]);
+    expect(await ledger()).toMatchObject({ status: "sent" });
+  },
+);
+
+test("mails count against the hour whoever sent them: this stack, or the dashboard", async () => {
+  expect((await on.world()).mails).toMatchObject({ lastHour: 1, thisMonth: 1 });
+  for (const address of ["x@example.com", "y@example.com"]) {
+    const response = await fetch(`${on.clerk.url}/v1/invitations`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${on.clerk.secretKey}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ email_address: address }),
+    });
+    expect(response.status).toBe(200);
+  }
+  expect((await on.world()).mails).toMatchObject({ lastHour: 3, thisMonth: 3 });
+  await on.query("update clerk_migration.invitations set sent_at = now() - interval '2 hours'");
+  for (const [id, invitation] of on.clerk.store.invitations)
+    on.clerk.store.invitations.set(id, { ...invitation, createdAt: Date.now() - 2 * 3_600_000 });
+  expect((await on.world()).mails).toMatchObject({ lastHour: 0, nextAt: null });
+});
