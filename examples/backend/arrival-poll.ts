@@ -14,7 +14,8 @@ const OVERLAP_MS = 5 * 60_000;
  */
 export async function pollArrivals(systems: Systems): Promise<string[]> {
   const arrived: string[] = [];
-  let after = Math.max(0, (await seenUntil(systems)) - OVERLAP_MS);
+  // Never 0: the SDK leaves that out, and Clerk would list people who have never signed in as well.
+  let after = Math.max(1, (await seenUntil(systems)) - OVERLAP_MS);
   for (;;) {
     // By time, not by offset: whoever signs in meanwhile moves to the end, and nobody is skipped.
     const { data: users } = await systems.clerk.users.getUserList({
@@ -22,7 +23,9 @@ export async function pollArrivals(systems: Systems): Promise<string[]> {
       orderBy: "+last_sign_in_at",
       limit: PAGE,
     });
-    const seen = users.map((user) => ({ clerkUserId: user.id, externalId: user.externalId }));
+    const seen = users
+      .filter((user) => user.lastSignInAt !== null)
+      .map((user) => ({ clerkUserId: user.id, externalId: user.externalId }));
     arrived.push(...(await recordArrivals(systems, seen)));
     const last = users.at(-1)?.lastSignInAt ?? after;
     await noteSeen(systems, last);

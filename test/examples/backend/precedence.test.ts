@@ -83,25 +83,13 @@ test("leaves the door open for users who are migrated and have not signed in yet
 test("honours no session that was being opened while its user arrived", async () => {
   await backend.migrate(SARAH);
   const { cookie } = await backend.logIn(SARAH);
-  const token = await backend.signInToClerk(SARAH);
+  await backend.on.query("create table kept as select * from app_sessions");
+  await backend.get("/me", { token: await backend.signInToClerk(SARAH) });
   // As if the login had committed a moment after the arrival had ended the sessions.
-  const [session] = await backend.on.query<object>("select * from app_sessions");
-  await backend.get("/me", { token });
-  await backend.on.query(
-    "insert into app_sessions select * from json_populate_record(null::app_sessions, $1::json)",
-    [JSON.stringify(session, (_key, value: unknown) => bytes(value))],
-  );
-  expect(await backend.on.query("select from app_sessions")).toHaveLength(1);
+  await backend.on.query("insert into app_sessions select * from kept");
   expect(await backend.get("/me", { cookie })).toMatchObject({ status: 401 });
   expect(await openSession(backend.systems, SARAH.userId)).toBeUndefined();
 });
-
-/** JSON shows a Buffer as `{type, data}`; Postgres reads bytea as hex. */
-function bytes(value: unknown): unknown {
-  const isBuffer =
-    typeof value === "object" && value !== null && "data" in value && Array.isArray(value.data);
-  return isBuffer ? `\\x${Buffer.from(value.data).toString("hex")}` : value;
-}
 
 test("opens again for a user whom the migration has rolled back, and shuts again after the next arrival", async () => {
   await backend.migrate(SARAH);
