@@ -138,6 +138,15 @@ describe("Clerk's door", () => {
     expect(await backend.get("/me", { token })).toMatchObject({ status: 401 });
   });
 
+  test("tells nobody to sign in again while Clerk cannot be asked for its keys", async () => {
+    await backend.migrate(SARAH);
+    const token = await backend.signInToClerk(SARAH);
+    backend.on.clerk.faults.add({ on: "GET /jwks", effect: { type: "answer", status: 503 }, probability: 1 });
+    expect(await backend.get("/me", { token })).toMatchObject({ status: 500 });
+    backend.on.clerk.faults.clear();
+    expect(await backend.get("/me", { token })).toMatchObject({ status: 200 });
+  });
+
   test("takes tokens of the origins it was given only", async () => {
     await backend.migrate(SARAH);
     const token = await backend.signInToClerk(SARAH);
