@@ -1,0 +1,11 @@
+import type { z } from "zod";
+
+import { Refusal } from "./errors";
+
+/** The body in the form asked for. The refusal says which fields are wrong, never what was in them. */
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const fields = [...new Set(parsed.error.issues.map((issue) => issue.path.join(".") || "the body"))];
+  throw new Refusal(400, `Missing or malformed: ${fields.join(", ")}.`);
+}
