@@ -63,7 +63,8 @@ create table if not exists clerk_migration.runs (
   finished_at timestamptz
 );
 
--- Append-only: what happened to which user, written by the triggers below, so that no step can forget it.
+-- Append-only: what happened to which user, written by the triggers below, so that no step can forget it. An
+-- application may add its own subjects, as examples/backend does with `trickle`.
 create table if not exists clerk_migration.events (
   event_id bigint generated always as identity primary key,
   at timestamptz not null default clock_timestamp(),
