@@ -1,7 +1,11 @@
+import { DatabaseError } from "pg";
+
 import { type Clerk, type Instance, openClerk } from "./clerk/client";
 import { askClerk } from "./clerk/facts";
 import { checkInstance } from "./clerk/preflight";
 import { readDecisions } from "./decisions";
+import { MigrationError } from "./errors";
+import type { Finding } from "./findings";
 import { questionsOf } from "./plan";
 import { type Database, readOnly } from "./postgres/database";
 import { hasLedger, readLedger } from "./postgres/ledger";
@@ -24,15 +28,20 @@ export async function observeStack(
   });
   const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
   const decisions = readDecisions(settings.decisions);
-  const { findings, sentTimes, ...records } = await readOnly(database, async (connection) => ({
-    ...{ project, stack, clerkInstanceId: instance.id, decisions, now: Date.now() },
-    rows: await readUsers(connection, settings.table, settings.where),
-    ledger: await readLedger(connection, stack),
-    sentTimes: (await hasLedger(connection))
-      ? await mailTimes(connection, instance.id, new Date(Date.now() - MONTH))
-      : [],
-    findings: await checkDatabase(connection, settings.table),
-  }));
+  const { findings, sentTimes, ...records } = await readOnly(database, async (connection) => {
+    const checked = await checkDatabase(connection, settings.table);
+    refuseOtherTable(checked);
+    return {
+      ...{ project, stack, clerkInstanceId: instance.id, decisions, now: Date.now(), findings: checked },
+      rows: await readUsers(connection, settings.table, settings.where).catch((error: unknown) => {
+        throw settings.where === "" ? error : explainCondition(error, settings.where);
+      }),
+      ledger: await readLedger(connection, stack),
+      sentTimes: (await hasLedger(connection))
+        ? await mailTimes(connection, instance.id, new Date(Date.now() - MONTH))
+        : [],
+    };
+  });
   const mails = await mailFacts(clerk, instance, sentTimes, records.now);
   const facts = await askClerk(clerk, questionsOf(records, settings), {
     issuerUrl: settings.clerkIssuerUrl,
@@ -40,6 +49,25 @@ export async function observeStack(
     userLimit: settings.clerkUserLimit,
   });
   return { ...records, findings, clerk: facts, mails };
+}
+
+/** Without these nothing can be read; every other finding is part of the plan. */
+function refuseOtherTable(findings: readonly Finding[]): void {
+  const found = findings.find(
+    ({ check, status }) =>
+      status === "problem" && (check === "database/table" || check === "database/columns"),
+  );
+  if (found !== undefined) throw new MigrationError(found.check, found.sentence, found.remedy);
+}
+
+/** SQLSTATE's classes for what was written wrongly, cannot be done here or not with these values: only the condition is the operator's. */
+function explainCondition(error: unknown, where: string): unknown {
+  if (!(error instanceof DatabaseError) || !/^(0A|22|25|42)/.test(error.code ?? "")) return error;
+  return new MigrationError(
+    "where",
+    `Postgres does not understand the setting where, ${where}: ${error.message}.`,
+    "It has to be one SQL condition on the users table, whose alias is u.",
+  );
 }
 
 const HOUR = 3_600_000;

@@ -7,7 +7,18 @@ import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";
 const LINES = 100;
 const EXAMPLES = 3;
 
-type TextSettings = Pick<Settings, "passwords" | "notify" | "invitationsPerHour">;
+type TextSettings = Pick<
+  Settings,
+  | "passwords"
+  | "notify"
+  | "invitationsPerHour"
+  | "where"
+  | "domains"
+  | "limit"
+  | "percent"
+  | "emails"
+  | "exclude"
+>;
 
 /** What a dry run prints: whom a run would touch, every verdict with its reasons and remedies, and a summary. */
 export function describePlan(plan: Plan, settings: TextSettings): string {
@@ -23,6 +34,7 @@ export function describePlan(plan: Plan, settings: TextSettings): string {
     ...findingLines(plan),
     ...decisionLines(plan),
     "",
+    ...selectionLine(settings),
     summaryLine(plan),
     ...meaning(plan, settings),
   ].join("\n");
@@ -150,6 +162,20 @@ function decisionLines({ users, idleDecisions }: Plan): string[] {
           `note  ${idleDecisions.length.toString()} decisions no longer change anything, and can be removed: ${idleDecisions.slice(0, 5).join(", ")}${idleDecisions.length > 5 ? ", …" : ""}`,
         ]),
   ];
+}
+
+/** Which wave it is, in the words of the settings; addresses only as a number. */
+function selectionLine(settings: TextSettings): string[] {
+  const { where, domains, limit, percent, emails, exclude } = settings;
+  const parts = [
+    where === "" ? "" : `where ${where}`,
+    domains.length === 0 ? "" : `domains ${domains.join(", ")}`,
+    emails.length === 0 ? "" : `${emails.length.toString()} addresses`,
+    exclude.length === 0 ? "" : `without ${exclude.length.toString()}`,
+    limit === 0 ? "" : `at most ${limit.toString()} in all`,
+    percent === 100 ? "" : `${percent.toString()} % of all`,
+  ].filter((part) => part !== "");
+  return parts.length === 0 ? [] : [`This wave: ${parts.join("; ")}.`];
 }
 
 /** `36 to create, 8 left out (…)`: every row of the table is in one of the numbers. */
