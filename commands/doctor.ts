@@ -7,6 +7,7 @@ import { countVerdicts, makePlan, type Plan } from "../providers/plan";
 import { groupsOf, summaryLine } from "../providers/plan-text";
 import { explainDatabaseError, openDatabase } from "../providers/postgres/database";
 import { command } from "./command";
+import { findingLine } from "./finding-line";
 import { settingsOfStack, type StackChoice, stackOptions } from "./settings";
 
 /**
@@ -19,7 +20,7 @@ void command(async (args) => {
   process.stdout.write(
     values.json
       ? `${JSON.stringify({ findings, summary }, undefined, 2)}\n`
-      : `${[...findings.map(lineOf), ...(summary === "" ? [] : ["", summary])].join("\n")}\n`,
+      : `${[...findings.map(findingLine), ...(summary === "" ? [] : ["", summary])].join("\n")}\n`,
   );
   if (findings.some(({ status }) => status === "problem")) return 1;
   return findings.some(({ status }) => status === "unknown") ? 2 : 0;
@@ -70,9 +71,4 @@ function rowFindings(plan: Plan): Finding[] {
   const { blocked: count } = countVerdicts(plan);
   if (count > 0) return findings;
   return [{ check: "rows", status: "ok", sentence: "No row is blocked.", remedy: "" }];
-}
-
-function lineOf({ status, check, sentence, remedy }: Finding): string {
-  const line = `${status.padEnd(8)} ${check.padEnd(24)} ${sentence}`;
-  return remedy === "" ? line : `${line}\n${" ".repeat(34)}→ ${remedy.trim()}`;
 }

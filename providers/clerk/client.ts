@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import type { Hasher } from "../postgres/legacy-users";
 import { ClerkError, isNotFound } from "./errors";
-import { openRequests, type RequestOptions, writing, writingOnce } from "./requests";
+import { openRequests, reading, type RequestOptions, writing, writingOnce } from "./requests";
 import {
   type ClerkInvitation,
   type ClerkUser,
@@ -62,6 +62,7 @@ export type Clerk = ReturnType<typeof openClerk>;
 
 /** Clerk takes at most 100 values in a filter, and returns 10 unless asked for more. */
 const PAGE = 100;
+const ALL_PAGE = 500;
 
 /**
  * Clerk's Backend API, as much of it as a migration needs. Everything it throws is a ClerkError. `createUser` and `createInvitation` are never repeated after an unknown
@@ -117,6 +118,34 @@ export function openClerk(options: RequestOptions) {
 
     /** One request for each 100 values; those that do not exist are missing from the answer. */
     usersBy,
+
+    /** Every user of the instance, 500 a request. */
+    async allUsers(): Promise<ClerkUser[]> {
+      const users: ClerkUser[] = [];
+      for (;;) {
+        const after = users.at(-1)?.id;
+        const query = new URLSearchParams({ limit: ALL_PAGE.toString(), order_by: "-created_at" });
+        if (after !== undefined) query.set("starting_after", after);
+        const page = await get("GET /users", `/users?${query.toString()}`, z.array(clerkUserSchema));
+        users.push(...page);
+        if (page.length < ALL_PAGE) return users;
+      }
+    },
+
+    /** Whether Clerk takes this password of a user who has one. */
+    async isPassword(clerkUserId: string, password: string): Promise<boolean> {
+      try {
+        await send(reading("POST /users/{id}/verify_password"), () =>
+          sdk.users.verifyPassword({ userId: clerkUserId, password }),
+        );
+        return true;
+      } catch (error) {
+        // Not the password (422), or none at all (400).
+        if (error instanceof ClerkError && (error.failure.status === 422 || error.failure.status === 400))
+          return false;
+        throw error;
+      }
+    },
 
     /** How many users the instance has. */
     async userCount(): Promise<number> {

@@ -26,7 +26,15 @@ async function npmRun(
   args: readonly string[],
   variables: Record<string, string> = {},
 ): Promise<Run> {
-  const child = spawn(process.execPath, ["--import", "tsx", "commands/run.ts", verb, ...args], {
+  return start("run", [verb, ...args], variables);
+}
+
+async function start(
+  script: string,
+  args: readonly string[],
+  variables: Record<string, string> = {},
+): Promise<Run> {
+  const child = spawn(process.execPath, ["--import", "tsx", `commands/${script}.ts`, ...args], {
     env: { ...stack.environment, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -133,4 +141,23 @@ test("a lost state is made anew from the ledger: nobody is created or told twice
   expect(stack.clerk.store.outbox).toHaveLength(36);
   expect((await stack.destroy()).exitCode).toBe(0);
   expect(describeDifference(before, await snapshotDatabase(stack.databaseUrl))).toEqual([]);
+});
+
+test("verify exits 0 only while everything holds, and says so where the state is lost", async () => {
+  stack = await startStack();
+  const verify = (variables?: Record<string, string>) =>
+    start("verify", ["--stack", "sandbox", "--config-file", stack.configFile], variables);
+  expect((await verify()).exitCode).toBe(1);
+  expect((await stack.up()).exitCode).toBe(0);
+
+  const canary = { CANARY_EMAIL: first.email, CANARY_PASSWORD: first.password };
+  const holds = await verify(canary);
+  expect(holds.exitCode, holds.output).toBe(0);
+  expect(holds.output).toMatch(new RegExp(`^ok +verify/canary ${first.userId} `, "m"));
+  expect(holds.output).not.toContain(first.password);
+
+  await stack.loseState();
+  const lost = await verify();
+  expect(lost.exitCode).toBe(1);
+  expect(lost.output).toContain("The stack's state lists 0 users, but the ledger holds 36");
 });

@@ -1,0 +1,220 @@
+import type { Clerk } from "./clerk/client";
+import { type ClerkUser, isOurs, type Mark } from "./clerk/user";
+import { conditionOf, withDecidedEmail } from "./clerk-user/lifecycle";
+import type { Finding } from "./findings";
+import { countVerdicts, type Plan } from "./plan";
+import { isHeld, type LedgerUser } from "./postgres/ledger";
+import type { UserRow } from "./postgres/legacy-users";
+import type { World } from "./world";
+
+/** What both systems say after a migration, as far as the promises of one stack reach. */
+export interface Evidence {
+  readonly world: World;
+  readonly plan: Plan;
+  /** Every user of the Clerk instance. */
+  readonly clerkUsers: readonly ClerkUser[];
+  /** Rows of each table that refers to the users table, and how many of them refer to nobody. */
+  readonly references: readonly { readonly table: string; readonly rows: number; readonly lost: number }[];
+  /** `user_id` of each canary, and whether Clerk takes its password; null where it could not be asked. */
+  readonly canaries: readonly { readonly name: string; readonly isRight: boolean | null }[];
+  /** How many users the stack's state lists; null where the state could not be read. */
+  readonly inState: number | null;
+}
+
+const SHOWN = 5;
+
+/** One finding for each check; every one that is not ok says who and what to do. Pure. */
+export function judgeEvidence(evidence: Evidence): Finding[] {
+  const held = [...evidence.world.ledger.users.values()].filter(
+    (user) => isHeld(user) && user.stack === evidence.world.stack,
+  );
+  return [
+    remaining(evidence),
+    unfinished(held),
+    links(evidence, held),
+    conditions(evidence, held),
+    orphans(evidence, held),
+    earlierLinks(evidence),
+    ...evidence.references.map(reference),
+    ...evidence.canaries.map(canary),
+    state(evidence, held.length),
+  ];
+}
+
+function finding(
+  check: string,
+  wrong: readonly string[],
+  fine: string,
+  broken: string,
+  remedy: string,
+): Finding {
+  if (wrong.length === 0) return { check, status: "ok", sentence: fine, remedy: "" };
+  const shown = wrong.slice(0, SHOWN).join(", ") + (wrong.length > SHOWN ? ", …" : "");
+  return { check, status: "problem", sentence: `${wrong.length.toString()} ${broken}: ${shown}.`, remedy };
+}
+
+/** Rows that a run would still do something about, and rows that are blocked. */
+function remaining({ plan }: Evidence): Finding {
+  const counts = countVerdicts(plan);
+  const open = plan.users.filter(({ verdict }) => verdict !== "unchanged" && verdict !== "excluded");
+  return finding(
+    "verify/remaining",
+    open.map(({ userId, verdict }) => `${userId} (${verdict})`),
+    `Nothing is left to do: ${counts.unchanged.toString()} users are migrated, ${counts.excluded.toString()} rows are left out.`,
+    "rows are not done with",
+    "Run up; preview says what is blocked and why.",
+  );
+}
+
+function unfinished(held: readonly LedgerUser[]): Finding {
+  return finding(
+    "verify/ledger",
+    held.filter(({ status }) => status !== "linked").map(({ userId, status }) => `${userId} (${status})`),
+    `The ledger holds ${held.length.toString()} users, all linked.`,
+    "users of the ledger were cut off",
+    "Run up, or destroy, again: it goes on from there.",
+  );
+}
+
+function links({ world }: Evidence, held: readonly LedgerUser[]): Finding {
+  const rows = new Map(world.rows.map((row) => [row.userId, row]));
+  const wrong = held.filter(
+    ({ userId, clerkUserId, status }) =>
+      status === "linked" && (rows.get(userId)?.clerkUserId ?? null) !== clerkUserId,
+  );
+  return finding(
+    "verify/links",
+    wrong.map(({ userId }) => userId),
+    "Every link in the table is the one in the ledger.",
+    "rows are linked otherwise than the ledger says, or are gone",
+    "Refresh names each; up sets links again that were lost.",
+  );
+}
+
+/** Whether each migrated user exists in Clerk, is ours, and has the address of the row. */
+function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
+  const live = new Map(clerkUsers.map((user) => [user.id, user]));
+  const rows = new Map(world.rows.map((row) => [row.userId, row]));
+  const mark: Mark = { project: world.project, stack: world.stack };
+  const wrong = held.flatMap(({ userId, clerkUserId, status }) => {
+    if (status !== "linked" || clerkUserId === null) return [];
+    const row: UserRow | undefined = withDecidedEmail(
+      rows.get(userId),
+      world.decisions.get(userId)?.email ?? "",
+    );
+    const condition = conditionOf(userId, row, live.get(clerkUserId), mark);
+    return condition === "ok" ? [] : [`${userId} (${condition})`];
+  });
+  return finding(
+    "verify/clerk",
+    wrong,
+    "Every migrated user is in Clerk, ours, and has the address of the row.",
+    "migrated users are not as they were made",
+    "docs/failures.md says what each condition means; nothing of a person's is repaired by overwriting it.",
+  );
+}
+
+/** Clerk users with our mark whom neither ledger nor table knows. */
+function orphans({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
+  const known = new Set(held.map(({ clerkUserId }) => clerkUserId));
+  const mine = clerkUsers.filter(({ mark }) => mark?.project === world.project && mark.stack === world.stack);
+  return finding(
+    "verify/orphans",
+    mine.filter((user) => !known.has(user.id)).map((user) => user.id),
+    "Nobody in Clerk carries our mark whom the ledger does not hold.",
+    "Clerk users carry our mark and nobody holds them",
+    "Run up: it takes up whom it made. Delete the others in Clerk's dashboard if they are nobody's.",
+  );
+}
+
+function earlierLinks({ world, clerkUsers }: Evidence): Finding {
+  const live = new Map(clerkUsers.map((user) => [user.id, user]));
+  const { stack, project } = world;
+  const others = world.rows.filter(
+    ({ userId, clerkUserId }) => clerkUserId !== null && world.ledger.users.get(userId)?.status !== "linked",
+  );
+  const wrong = others.filter(({ userId, clerkUserId }) => {
+    const user = clerkUserId === null ? undefined : live.get(clerkUserId);
+    return user === undefined || isOurs(user, userId, { project, stack });
+  });
+  return finding(
+    "verify/earlier-links",
+    wrong.map(({ userId }) => userId),
+    `The ${others.length.toString()} rows that were linked by others still lead to somebody in Clerk.`,
+    "rows that were linked by others lead to nobody",
+    "Clear their clerk_user_id, or correct it.",
+  );
+}
+
+function reference({ table, rows, lost }: Evidence["references"][number]): Finding {
+  return {
+    check: `verify/table ${table}`,
+    status: lost === 0 ? "ok" : "problem",
+    sentence:
+      lost === 0
+        ? `All ${rows.toString()} rows belong to somebody.`
+        : `${lost.toString()} of ${rows.toString()} rows refer to users who are not there.`,
+    remedy: lost === 0 ? "" : "The migration deletes no row: look for whoever did.",
+  };
+}
+
+function canary({ name, isRight }: Evidence["canaries"][number]): Finding {
+  const check = `verify/canary ${name}`;
+  if (isRight === true)
+    return { check, status: "ok", sentence: "Clerk takes the carried password.", remedy: "" };
+  if (isRight === null) {
+    return {
+      check,
+      status: "unknown",
+      sentence: "The canary is not a migrated user of this stack.",
+      remedy: "Migrate it, or correct CANARY_EMAIL.",
+    };
+  }
+  return {
+    check,
+    status: "problem",
+    sentence: "Clerk does not take the password of the canary.",
+    remedy: "Correct CANARY_PASSWORD; if it is right, carried hashes do not work: roll back and look at one.",
+  };
+}
+
+/** A destroy goes by the state; what only the ledger holds, it would leave behind. */
+function state({ inState }: Evidence, held: number): Finding {
+  const check = "verify/state";
+  if (inState === null) {
+    return {
+      check,
+      status: "unknown",
+      sentence: "The stack's state could not be read.",
+      remedy: "Log in to its back end (`pulumi login`) and name the stack.",
+    };
+  }
+  if (inState >= held) {
+    return {
+      check,
+      status: "ok",
+      sentence: `The stack's state lists ${inState.toString()} users.`,
+      remedy: "",
+    };
+  }
+  return {
+    check,
+    status: "problem",
+    sentence: `The stack's state lists ${inState.toString()} users, but the ledger holds ${held.toString()}: a plain destroy would not see the others.`,
+    remedy: "Run up on a stack of the same name: it takes everybody up again. Then destroy works.",
+  };
+}
+
+/** Asks Clerk whether this is the user's password. null where nobody with this address is held. */
+export async function tryCanary(
+  clerk: Clerk,
+  plan: Plan,
+  { email, password }: { readonly email: string; readonly password: string },
+): Promise<Evidence["canaries"][number]> {
+  const user = plan.users.find(({ declared }) => declared?.profile.email === email.trim().toLowerCase());
+  const live = user === undefined ? undefined : await clerk.userByExternalId(user.userId);
+  return {
+    name: user?.userId ?? "unknown",
+    isRight: live === undefined ? null : await clerk.isPassword(live.id, password),
+  };
+}
