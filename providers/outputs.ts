@@ -1,4 +1,5 @@
 import { countVerdicts, type Plan } from "./plan";
+import { groupsOf } from "./plan-text";
 import { isHeld, type Ledger } from "./postgres/ledger";
 import type { UserCounts } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
@@ -23,6 +24,8 @@ export interface StackOutputs {
   };
   readonly failed: readonly { userId: string; reason: string; remedy: string }[];
   readonly blocked: readonly { userId: string; reason: string; remedy: string }[];
+  /** How many rows are left out for which reason; `npm run plan` names them. */
+  readonly excluded: readonly { reason: string; rows: number }[];
   readonly invitations: {
     readonly sent: number;
     /** Refused, or of unknown outcome: the next `up` tries again. */
@@ -78,6 +81,9 @@ export function stackOutputs(
       remedy: failure?.remedy ?? "",
     })),
     blocked: blocked.map(({ userId, reason, remedy }) => ({ userId, reason, remedy })),
+    excluded: groupsOf(plan)
+      .filter(({ verdict }) => verdict === "excluded")
+      .map(({ title, users: members }) => ({ reason: title, rows: members.length })),
     invitations: {
       sent,
       failed: mailFailures.length,

@@ -730,6 +730,7 @@ test("the outputs add up, and describe failures by user_id with their remedy", (
     summary: { processed: 2, migrated: 1, adopted: 0, failed: 1, blocked: 1, excluded: 1 },
     failed: [{ userId: "b", reason: "taken", remedy: "change it" }],
     blocked: [{ userId: "c", reason: "has no e-mail address" }],
+    excluded: [{ reason: "has no password hash", rows: 1 }],
     invitations: { sent: 0, failed: 1, pending: 0 },
   });
   const { processed, blocked, excluded } = outputs.summary;
