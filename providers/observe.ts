@@ -1,5 +1,3 @@
-import { DatabaseError } from "pg";
-
 import { type Clerk, type Instance, openClerk } from "./clerk/client";
 import { askClerk } from "./clerk/facts";
 import { checkInstance } from "./clerk/preflight";
@@ -7,11 +5,11 @@ import { readDecisions } from "./decisions";
 import { MigrationError } from "./errors";
 import type { Finding } from "./findings";
 import { questionsOf } from "./plan";
-import { type Database, readOnly } from "./postgres/database";
+import { type Connection, type Database, readOnly } from "./postgres/database";
 import { hasLedger, readLedger } from "./postgres/ledger";
 import { mailTimes } from "./postgres/ledger-invitations";
 import { readUsers } from "./postgres/legacy-users";
-import { checkDatabase } from "./postgres/preflight";
+import { checkCondition, checkDatabase } from "./postgres/preflight";
 import type { Settings } from "./settings";
 import type { MailFacts, World } from "./world";
 
@@ -29,13 +27,12 @@ export async function observeStack(
   const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
   const decisions = readDecisions(settings.decisions);
   const { findings, sentTimes, ...records } = await readOnly(database, async (connection) => {
-    const checked = await checkDatabase(connection, settings.table);
+    const checked = await checkDatabase(connection, settings.table, settings.databaseUrl);
     refuseOtherTable(checked);
+    if (settings.where !== "") checked.push(await condition(connection, settings));
     return {
       ...{ project, stack, clerkInstanceId: instance.id, decisions, now: Date.now(), findings: checked },
-      rows: await readUsers(connection, settings.table, settings.where).catch((error: unknown) => {
-        throw settings.where === "" ? error : explainCondition(error, settings.where);
-      }),
+      rows: await readUsers(connection, settings.table, settings.where),
       ledger: await readLedger(connection, stack),
       sentTimes: (await hasLedger(connection))
         ? await mailTimes(connection, instance.id, new Date(Date.now() - MONTH))
@@ -51,23 +48,18 @@ export async function observeStack(
   return { ...records, findings, clerk: facts, mails };
 }
 
+const unreadable = ["database/version", "database/table", "database/columns"];
+
 /** Without these nothing can be read; every other finding is part of the plan. */
 function refuseOtherTable(findings: readonly Finding[]): void {
-  const found = findings.find(
-    ({ check, status }) =>
-      status === "problem" && (check === "database/table" || check === "database/columns"),
-  );
+  const found = findings.find(({ check, status }) => status === "problem" && unreadable.includes(check));
   if (found !== undefined) throw new MigrationError(found.check, found.sentence, found.remedy);
 }
 
-/** SQLSTATE's classes for what was written wrongly, cannot be done here or not with these values: only the condition is the operator's. */
-function explainCondition(error: unknown, where: string): unknown {
-  if (!(error instanceof DatabaseError) || !/^(0A|22|25|42)/.test(error.code ?? "")) return error;
-  return new MigrationError(
-    "where",
-    `Postgres does not understand the setting where, ${where}: ${error.message}.`,
-    "It has to be one SQL condition on the users table, whose alias is u.",
-  );
+async function condition(connection: Connection, { table, where }: Settings): Promise<Finding> {
+  const found = await checkCondition(connection, table, where);
+  if (found.status === "problem") throw new MigrationError("where", found.sentence, found.remedy);
+  return found;
 }
 
 const HOUR = 3_600_000;

@@ -100,4 +100,4 @@ create trigger record_change after update on clerk_migration.invitations
   execute function clerk_migration.record_event();
 
 -- Tells whether this file has to run again.
-comment on schema clerk_migration is 'The memory of clerk-migration, version 2';
+comment on table clerk_migration.events is 'The memory of clerk-migration, version 2';

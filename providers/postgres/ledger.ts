@@ -136,7 +136,7 @@ export async function hasLedger(connection: Connection): Promise<boolean> {
 export async function ensureLedger(database: Database): Promise<void> {
   const definition = await readFile(join(__dirname, "ledger.sql"), "utf8");
   const { rows } = await database.query(
-    "select obj_description(to_regnamespace('clerk_migration'), 'pg_namespace') as version",
+    "select obj_description(to_regclass('clerk_migration.events'), 'pg_class') as version",
   );
   const { version } = z.object({ version: z.string().nullable() }).parse(rows[0]);
   // Its last line says which version it is.

@@ -53,7 +53,7 @@ test("doctor exits 0 where nothing is wrong, and writes nothing", async () => {
   const { exitCode, output } = await run("doctor", []);
   expect(exitCode, output).toBe(0);
   expect(output).toMatch(/^ok +instance\/key +The key is for the development instance /m);
-  expect(output).toMatch(/^ok +database\/privileges /m);
+  expect(output).toMatch(/^ok +database\/update /m);
   expect(output).toMatch(/^ok +rows +No row is blocked\.$/m);
   expect(output).toContain("44 rows: 36 to create");
   expect(on.written()).toEqual([]);

@@ -20,16 +20,13 @@ test("a condition chooses among new users, and is quoted in the dry run", async 
 });
 
 test.each([
-  [
-    "u.nonsense > 1",
-    /does not understand the setting where, u.nonsense > 1: column u.nonsense does not exist/,
-  ],
-  ["u.email like", /does not understand the setting where/],
-  ["true); delete from users; --", /does not understand the setting where/],
-  ["true); commit; delete from users where (true", /does not understand the setting where/],
+  ["u.nonsense > 1", /does not take the condition `u.nonsense > 1`: column u.nonsense does not exist/],
+  ["u.email like", /does not take the condition/],
+  ["true); delete from users; --", /does not take the condition/],
+  ["true); commit; delete from users where (true", /does not take the condition/],
   [
     "(with gone as (delete from users returning 1) select true from gone)",
-    /understand the setting where|read-only/,
+    /does not take the condition|read-only/,
   ],
   ["exists (select set_config('transaction_read_only', 'off', false))", /./],
 ])("%s is refused with a sentence, or harmless, and writes nothing", async (where, sentence) => {

@@ -1,0 +1,193 @@
+import { z } from "zod";
+
+import type { Relation } from "./catalogue";
+import type { Connection } from "./database";
+
+const columnSchema = z.object({
+  name: z.string(),
+  type: z.string(),
+  /** The type below all domains, and its category in `pg_type`. */
+  base: z.string(),
+  category: z.string(),
+  /** Of a varchar or char with a limit. */
+  length: z.number().nullable(),
+  notNull: z.boolean(),
+  generated: z.boolean(),
+  updatable: z.boolean(),
+  maySelect: z.boolean(),
+  mayUpdate: z.boolean(),
+});
+
+export type Column = z.infer<typeof columnSchema>;
+
+async function readColumns(connection: Connection, oid: string): Promise<Column[]> {
+  const { rows } = await connection.query(
+    `select
+       a.attname as name,
+       format_type(a.atttypid, a.atttypmod) as type,
+       base.name as base,
+       base.category,
+       case when base.name in ('varchar', 'bpchar') and base.typmod > 4 then base.typmod - 4 end as length,
+       a.attnotnull as "notNull",
+       a.attgenerated <> '' or a.attidentity = 'a' as generated,
+       pg_column_is_updatable(a.attrelid, a.attnum, true) as updatable,
+       has_column_privilege(a.attrelid, a.attnum, 'select') as "maySelect",
+       has_column_privilege(a.attrelid, a.attnum, 'update') as "mayUpdate"
+     from pg_attribute a
+     cross join lateral (
+       with recursive below (oid, typmod) as (
+         select a.atttypid, a.atttypmod
+         union all
+         select t.typbasetype, case below.typmod when -1 then t.typtypmod else below.typmod end
+         from below join pg_type t on t.oid = below.oid
+         where t.typtype = 'd'
+       )
+       select t.typname as name, t.typcategory as category, below.typmod
+       from below join pg_type t on t.oid = below.oid
+       where t.typtype <> 'd'
+     ) as base
+     where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+     order by a.attnum`,
+    [oid],
+  );
+  return z.array(columnSchema).parse(rows);
+}
+
+const indexSchema = z.object({
+  name: z.string(),
+  /** null for an expression. */
+  columns: z.array(z.string().nullable()),
+  predicate: z.string().nullable(),
+  primary: z.boolean(),
+  valid: z.boolean(),
+});
+
+export type UniqueIndex = z.infer<typeof indexSchema>;
+
+async function readUniqueIndexes(connection: Connection, oid: string): Promise<UniqueIndex[]> {
+  const { rows } = await connection.query(
+    `select
+       c.relname as name,
+       (
+         select json_agg(a.attname order by k.position)
+         from unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
+         left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+         where k.position <= i.indnkeyatts
+       ) as columns,
+       pg_get_expr(i.indpred, i.indrelid) as predicate,
+       i.indisprimary as primary,
+       i.indisvalid as valid
+     from pg_index i
+     join pg_class c on c.oid = i.indexrelid
+     where i.indrelid = $1::oid and i.indisunique
+     order by i.indisprimary desc, c.relname`,
+    [oid],
+  );
+  return z.array(indexSchema).parse(rows);
+}
+
+const constraintSchema = z.object({
+  name: z.string(),
+  kind: z.enum(["check", "foreign key"]),
+  definition: z.string(),
+  columns: z.array(z.string()),
+});
+
+export type Constraint = z.infer<typeof constraintSchema>;
+
+async function readConstraints(connection: Connection, oid: string): Promise<Constraint[]> {
+  const { rows } = await connection.query(
+    `select
+       k.conname as name,
+       case k.contype when 'c' then 'check' else 'foreign key' end as kind,
+       pg_get_constraintdef(k.oid) as definition,
+       (
+         select coalesce(json_agg(a.attname), '[]')
+         from pg_attribute a
+         where a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+       ) as columns
+     from pg_constraint k
+     where k.conrelid = $1::oid and k.contype in ('c', 'f')
+     order by k.conname`,
+    [oid],
+  );
+  return z.array(constraintSchema).parse(rows);
+}
+
+const triggerSchema = z.object({
+  name: z.string(),
+  function: z.string(),
+  /** Of an `update of`; empty where every update fires it. */
+  columns: z.array(z.string()),
+});
+
+export type Trigger = z.infer<typeof triggerSchema>;
+
+/** The application's triggers that fire on an update, those of the partitions as well. */
+async function readUpdateTriggers(connection: Connection, oid: string): Promise<Trigger[]> {
+  const { rows } = await connection.query(
+    `select distinct
+       t.tgname as name,
+       f.proname as function,
+       array(
+         select a.attname::text from pg_attribute a
+         where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[])
+         order by a.attname
+       ) as columns
+     from pg_trigger t
+     join pg_proc f on f.oid = t.tgfoid
+     where t.tgrelid in (select $1::oid union select relid::oid from pg_partition_tree($1::oid::regclass))
+       and not t.tgisinternal
+       and t.tgenabled in ('O', 'A')
+       and t.tgtype & 16 <> 0
+     order by name`,
+    [oid],
+  );
+  return z.array(triggerSchema).parse(rows);
+}
+
+const policySchema = z.object({
+  name: z.string(),
+  command: z.enum(["select", "insert", "update", "delete", "all"]),
+  permissive: z.boolean(),
+});
+
+export type Policy = z.infer<typeof policySchema>;
+
+/** Those for the database user or a role it is in. */
+async function readPolicies(connection: Connection, oid: string): Promise<Policy[]> {
+  const { rows } = await connection.query(
+    `select
+       p.polname as name,
+       case p.polcmd
+         when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all'
+       end as command,
+       p.polpermissive as permissive
+     from pg_policy p
+     where p.polrelid = $1::oid
+       -- 0 is everybody, and no role that could be asked for.
+       and (select bool_or(case role when 0 then true else pg_has_role(role, 'usage') end) from unnest(p.polroles) as role)
+     order by p.polname`,
+    [oid],
+  );
+  return z.array(policySchema).parse(rows);
+}
+
+export interface TableFacts extends Relation {
+  readonly columns: readonly Column[];
+  readonly uniqueIndexes: readonly UniqueIndex[];
+  readonly constraints: readonly Constraint[];
+  readonly updateTriggers: readonly Trigger[];
+  readonly policies: readonly Policy[];
+}
+
+export async function readTable(connection: Connection, relation: Relation): Promise<TableFacts> {
+  return {
+    ...relation,
+    columns: await readColumns(connection, relation.oid),
+    uniqueIndexes: await readUniqueIndexes(connection, relation.oid),
+    constraints: await readConstraints(connection, relation.oid),
+    updateTriggers: await readUpdateTriggers(connection, relation.oid),
+    policies: await readPolicies(connection, relation.oid),
+  };
+}

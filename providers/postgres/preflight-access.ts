@@ -1,0 +1,85 @@
+import { escapeIdentifier } from "pg";
+
+import type { Finding } from "../findings";
+import type { Policy, TableFacts } from "./catalogue-table";
+import { finding, listed, namedColumns, quotedList, run } from "./preflight-findings";
+import { tableSql, type UsersTable } from "./users-table";
+
+export function judgeSelect(table: UsersTable, facts: TableFacts, user: string): Finding {
+  const role = escapeIdentifier(user);
+  const named = namedColumns(table).map(({ column }) => column);
+  const columns = facts.columns.filter(({ name }) => named.includes(name));
+  const hidden = columns.filter(({ maySelect }) => !maySelect).map(({ name }) => name);
+  const whole = hidden.length === columns.length ? "" : ` (${quotedList(hidden)})`;
+  const grants = [
+    facts.usable ? [] : [`grant usage on schema ${escapeIdentifier(facts.schema)} to ${role}`],
+    hidden.length === 0 ? [] : [`grant select${whole} on ${tableSql(table)} to ${role}`],
+  ].flat();
+  if (grants.length === 0) return finding("select", "ok", `${user} may read ${table.name}.`);
+  return finding(
+    "select",
+    "problem",
+    facts.usable
+      ? `${user} may not read ${whole === "" ? table.name : `${listed(hidden)} of ${table.name}`}.`
+      : `${user} may not use the schema ${facts.schema}, in which ${table.name} is.`,
+    `${run(...grants)}.`,
+  );
+}
+
+export function judgeUpdate(table: UsersTable, { columns }: TableFacts, user: string): Finding | undefined {
+  const link = columns.find(({ name }) => name === table.clerkUserId);
+  if (link === undefined) return undefined;
+  if (link.mayUpdate) return finding("update", "ok", `${user} may write ${link.name} of ${table.name}.`);
+  return finding(
+    "update",
+    "problem",
+    `${user} may not write ${link.name} of ${table.name}: a preview works, but nobody can be linked.`,
+    `${run(`grant update (${quotedList([link.name])}) on ${tableSql(table)} to ${escapeIdentifier(user)}`)}.`,
+  );
+}
+
+export function judgeRowSecurity(
+  table: UsersTable,
+  { rowSecurity, policies }: TableFacts,
+  user: string,
+): Finding {
+  if (!rowSecurity) return finding("row-security", "ok", `No row of ${table.name} is hidden from ${user}.`);
+  const remedy = `${run(`alter role ${escapeIdentifier(user)} bypassrls`)} as a superuser, or connect as a role to which row-level security does not apply.`;
+  const closed = (["select", "update"] as const).filter(
+    (command) => !policies.some((one) => opens(one, command)),
+  );
+  if (closed.length > 0) {
+    return finding(
+      "row-security",
+      "problem",
+      `Row-level security hides every row of ${table.name} from ${user}: no policy allows ${closed.join(" or ")}.`,
+      remedy,
+    );
+  }
+  return finding(
+    "row-security",
+    "unknown",
+    `Row-level security applies to ${user}, so rows of ${table.name} may be hidden: ${listed(policies.map(({ name }) => name))}. A hidden row is not migrated, and one that was migrated looks deleted.`,
+    remedy,
+  );
+}
+
+function opens({ command, permissive }: Policy, wanted: Policy["command"]): boolean {
+  return permissive && (command === wanted || command === "all");
+}
+
+/** They run in the transaction that links. */
+export function judgeTriggers(table: UsersTable, { updateTriggers }: TableFacts): Finding {
+  const firing = updateTriggers.filter(
+    ({ columns }) => columns.length === 0 || columns.includes(table.clerkUserId),
+  );
+  if (firing.length === 0)
+    return finding("triggers", "ok", `No trigger runs when a row of ${table.name} is linked.`);
+  const names = firing.map((trigger) => `${trigger.name} (${trigger.function})`);
+  return finding(
+    "triggers",
+    "note",
+    `${firing.length === 1 ? "A trigger runs" : `${firing.length} triggers run`} once for each user who is linked, and once more at a rollback: ${listed(names)}.`,
+    "Make sure that it may: one that fails stops the link, and one that writes other columns changes them.",
+  );
+}
