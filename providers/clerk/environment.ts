@@ -44,11 +44,8 @@ const environmentSchema = z
       lastName: attributes.last_name,
       password: attributes.password,
     },
-    /** Whether there is a way to sign in besides the password. */
-    hasOtherWay:
-      attributes.email_address.isFirstFactor ||
-      attributes.phone_number.isFirstFactor ||
-      Object.values(social ?? {}).some(({ enabled }) => enabled),
+    /** Whether people may sign in through somebody else: Google, GitHub. */
+    hasSocialSignIn: Object.values(social ?? {}).some(({ enabled }) => enabled),
     asksLegalConsent: sign_up.legal_consent_enabled ?? false,
     hasAllowlist: restrictions.allowlist,
     hasBlocklist: restrictions.blocklist,

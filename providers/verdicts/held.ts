@@ -36,9 +36,9 @@ export function judgeHeld(
   }
   if (ours === undefined) return judge("not-ours", live.id);
   const real = whatChanged(standing, held);
-  if (real.verdict !== "update" || real.code === "link-lost") return real;
+  if (real.verdict !== "update") return real;
   if (ours.lastSignInAt !== null || hasNewPassword(ours, held) || held.origin === "adopted")
-    return judge("clerk-is-truth");
+    return real.code === "link-lost" ? real : judge("clerk-is-truth");
   const sendsDigest = standing.passwords === "carry" && row.digest?.hasher != null && hasNewDigest(row, held);
   return (
     taken(world, standing, ours) ??

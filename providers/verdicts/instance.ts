@@ -20,7 +20,7 @@ export function instanceProblem(
   const { attributes } = environment;
   if (!attributes.email.isEnabled) return judge("email-off");
   if (passwords === "carry" && !attributes.password.isEnabled) return judge("password-off");
-  if (passwords === "reset" && attributes.password.isEnabled && !environment.hasOtherWay)
+  if (passwords === "reset" && attributes.password.isEnabled && !hasOtherWay(environment, profile))
     return judge("password-only-way");
 
   const given = [
@@ -35,6 +35,15 @@ export function instanceProblem(
   if (missing.length > 0) return judge("attribute-missing", missing.map(([name]) => name).join(", "));
   if (environment.asksLegalConsent && settings.legalConsent === "require") return judge("legal-consent");
   return undefined;
+}
+
+/** Whether this user can sign in without a password. */
+function hasOtherWay(
+  { attributes, hasSocialSignIn }: InstanceEnvironment,
+  { phoneNumber }: Pick<Profile, "phoneNumber">,
+): boolean {
+  const byPhone = attributes.phoneNumber.isFirstFactor && phoneNumber !== "";
+  return attributes.email.isFirstFactor || byPhone || hasSocialSignIn;
 }
 
 /** The same of an update, which sends only what differs. */

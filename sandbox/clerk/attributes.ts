@@ -29,9 +29,9 @@ export function checkEnabled(
 
 export function checkRequired(instance: Instance, given: Given, excuses: Excuses): void {
   const { settings } = instance;
-  if (excuses.password && settings.attributes.password.enabled && settings.emailFirstFactors.length === 0) {
-    throw passwordIsTheOnlyWay();
-  }
+  const { password, phone_number } = settings.attributes;
+  const hasOtherWay = settings.emailFirstFactors.length > 0 || phone_number.enabled;
+  if (excuses.password && password.enabled && !hasOtherWay) throw passwordIsTheOnlyWay();
   const missing: string[] = attributesOf(instance)
     .filter(([name, attribute]) => attribute.required && !isGiven(given[name]) && !isExcused(name, excuses))
     .map(([name]) => name);

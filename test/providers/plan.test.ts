@@ -47,7 +47,7 @@ const environment: InstanceEnvironment = {
     lastName: { isEnabled: true, isRequired: false, isFirstFactor: false },
     password: { isEnabled: true, isRequired: true, isFirstFactor: true },
   },
-  hasOtherWay: true,
+  hasSocialSignIn: false,
   asksLegalConsent: false,
   hasAllowlist: false,
   hasBlocklist: false,
@@ -283,7 +283,7 @@ const gallery: Record<keyof typeof reasons, Case> = {
   "email-off": { around: attributes({ email: off }) },
   "password-off": { around: attributes({ password: off }) },
   "password-only-way": {
-    around: { clerk: facts([], { environment: { ...environment, hasOtherWay: false } }) },
+    around: attributes({ email: { isEnabled: true, isRequired: true, isFirstFactor: false } }),
     settings: { passwords: "reset" },
   },
   "attribute-missing": { row: { name: "Ada" }, around: attributes({ lastName: required }) },
