@@ -44,6 +44,15 @@ test("every link in README.md and docs leads to a file that exists", () => {
   expect(broken).toEqual([]);
 });
 
+test("the excerpt of a dry run in README.md is one of docs/dry-run.txt, line by line", () => {
+  const [, section = ""] = read("README.md").split("### What a dry run over a grown table says");
+  const [, excerpt = ""] = section.split("```");
+  const lines = excerpt.split("\n").filter((line) => line !== "");
+  expect(lines.length).toBeGreaterThan(10);
+  const whole = read("docs/dry-run.txt").split("\n");
+  expect(lines.filter((line) => !whole.includes(line))).toEqual([]);
+});
+
 test("the workflow reads only secrets and variables that its head names, and never destroys unasked", () => {
   const text = read(".github/workflows/migrate.yml");
   const [head = ""] = text.split("on:\n");
