@@ -187,7 +187,8 @@ test("says what is wrong with key, database, settings and table in sentences, an
   expect(missing.output).toContain("DATABASE_URL is not set");
   expect(missing.output).toContain("CLERK_SECRET_KEY is not set");
   expect(otherIssuer.output).toContain("does not belong to the instance of CLERK_SECRET_KEY");
-  expect(noColumn.output).toContain('"users" has no column clerk_user_id; it has user_id, email, name,');
+  expect(noColumn.output).toContain("users lacks the column clerk_user_id.");
+  expect(noColumn.output).toContain("Perhaps it has clerk_id for clerk_user_id: then correct the settings.");
   expect(noColumn.output).toContain('alter table "users" add column "clerk_user_id" text unique');
   for (const run of [wrongKey, noDatabase, refused, missing, otherIssuer, noColumn]) {
     expect(run.exitCode).not.toBe(0);
