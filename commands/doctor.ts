@@ -1,12 +1,13 @@
 import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
-import type { Finding } from "../providers/findings";
+import { type Finding, finding } from "../providers/findings";
+import { firstFew } from "../providers/first-few";
 import { observeStack } from "../providers/observe";
-import { countVerdicts, makePlan, type Plan } from "../providers/plan";
+import { makePlan, type Plan } from "../providers/plan";
 import { groupsOf, summaryLine } from "../providers/plan-text";
-import { explainDatabaseError, openDatabase } from "../providers/postgres/database";
 import { command } from "./command";
+import { withDatabase } from "./database";
 import { findingLine } from "./finding-line";
 import { settingsOfStack, type StackChoice, stackOptions } from "./settings";
 
@@ -35,40 +36,38 @@ interface Examination {
 async function examine(choice: StackChoice): Promise<Examination> {
   try {
     const chosen = await settingsOfStack(choice);
-    const database = openDatabase(chosen.settings.databaseUrl, 1);
-    try {
-      const world = await observeStack(chosen.settings, database, chosen);
-      const plan = makePlan(world, chosen.settings);
-      const instance: Finding = {
-        check: "instance/key",
-        status: "ok",
-        sentence: `The key is for the ${world.clerk.kind} instance ${world.clerkInstanceId}, and the issuer is the same instance's.`,
-        remedy: "",
-      };
-      return { findings: [instance, ...plan.findings, ...rowFindings(plan)], summary: summaryLine(plan) };
-    } finally {
-      await database.end();
-    }
+    const { settings } = chosen;
+    const world = await withDatabase(settings.databaseUrl, (database) =>
+      observeStack(settings, database, chosen),
+    );
+    const plan = makePlan(world, settings);
+    const key = finding(
+      "instance/key",
+      "ok",
+      `The key is for the ${world.clerk.kind} instance ${world.clerkInstanceId}, and the issuer is the same instance's.`,
+    );
+    return { findings: [key, ...plan.findings, ...rowFindings(plan)], summary: summaryLine(plan) };
   } catch (error) {
-    const explained = explainDatabaseError(error);
-    if (!(explained instanceof MigrationError)) throw error;
-    const { code, reason, remedy } = explained;
-    return { findings: [{ check: code, status: "problem", sentence: reason, remedy }], summary: "" };
+    if (!(error instanceof MigrationError)) throw error;
+    return { findings: [finding(error.code, "problem", error.reason, error.remedy)], summary: "" };
   }
 }
 
+const EXAMPLES = 3;
+
 function rowFindings(plan: Plan): Finding[] {
   const blocked = groupsOf(plan).filter(({ verdict }) => verdict === "blocked");
-  const findings = blocked.map(({ users, title, remedy }): Finding => {
-    const shown = users.slice(0, 3).map(({ userId }) => userId);
-    return {
-      check: `rows/${users[0]?.code ?? "blocked"}`,
-      status: "problem",
-      sentence: `${users.length.toString()} rows: ${title} (${shown.join(", ")}${users.length > shown.length ? ", …" : ""}).`,
+  if (blocked.length === 0) return [finding("rows", "ok", "No row is blocked.")];
+  return blocked.map(({ users, title, remedy }) => {
+    const shown = firstFew(
+      users.map(({ userId }) => userId),
+      EXAMPLES,
+    );
+    return finding(
+      `rows/${users[0]?.code ?? "blocked"}`,
+      "problem",
+      `${users.length.toString()} rows: ${title} (${shown}).`,
       remedy,
-    };
+    );
   });
-  const { blocked: count } = countVerdicts(plan);
-  if (count > 0) return findings;
-  return [{ check: "rows", status: "ok", sentence: "No row is blocked.", remedy: "" }];
 }

@@ -1,16 +1,12 @@
 import { observeStack } from "../providers/observe";
 import { makePlan, type Plan } from "../providers/plan";
-import { explainDatabaseError, openDatabase } from "../providers/postgres/database";
+import { withDatabase } from "./database";
 import type { ChosenStack } from "./settings";
 
 /** What `up` would do to every row of this stack now; writes nothing. */
 export async function planOf(chosen: ChosenStack): Promise<Plan> {
-  const database = openDatabase(chosen.settings.databaseUrl, 1);
-  try {
-    return makePlan(await observeStack(chosen.settings, database, chosen), chosen.settings);
-  } catch (error) {
-    throw explainDatabaseError(error);
-  } finally {
-    await database.end();
-  }
+  const { settings } = chosen;
+  return withDatabase(settings.databaseUrl, async (database) =>
+    makePlan(await observeStack(settings, database, chosen), settings),
+  );
 }

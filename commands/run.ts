@@ -1,11 +1,12 @@
 import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
-import { type Database, openDatabase } from "../providers/postgres/database";
+import { firstFew } from "../providers/first-few";
 import { isHeld, readLedger } from "../providers/postgres/ledger";
 import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
 import { command } from "./command";
+import { withDatabase } from "./database";
 import { adviceFor, isAlive } from "./locked";
 import { planOf } from "./plan-of-stack";
 import { runPulumi } from "./pulumi-cli/run";
@@ -105,7 +106,7 @@ async function destroy(args: readonly string[]): Promise<number> {
   if (left.length === 0) return exitCode;
   throw new MigrationError(
     "rollback-incomplete",
-    `${left.length.toString()} users were not rolled back: ${left.slice(0, 10).join(", ")}${left.length > 10 ? ", …" : ""}.`,
+    `${left.length.toString()} users were not rolled back: ${firstFew(left, 10)}.`,
     "The reason for each stands above; mend it, or force it, and run the command again.",
   );
 }
@@ -154,8 +155,10 @@ async function withCheckpoints(
 async function usersInTable(args: readonly string[]): Promise<number> {
   try {
     const { settings } = await settingsOfStack(stackOf(args));
-    const count = (database: Database) => countUsers(database, settings.table);
-    return (await withDatabase(settings.databaseUrl, count)).total;
+    const counts = await withDatabase(settings.databaseUrl, (database) =>
+      countUsers(database, settings.table),
+    );
+    return counts.total;
   } catch {
     return 0;
   }
@@ -167,15 +170,6 @@ async function heldUsers(choice: StackChoice): Promise<string[]> {
   return [...users.values()]
     .filter((user) => user.stack === stack && isHeld(user))
     .map((user) => user.userId);
-}
-
-async function withDatabase<T>(url: string, work: (database: Database) => Promise<T>): Promise<T> {
-  const database = openDatabase(url, 1);
-  try {
-    return await work(database);
-  } finally {
-    await database.end();
-  }
 }
 
 /** Which stack Pulumi's own arguments name. */

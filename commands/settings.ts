@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
 
-import { configKeys, loadDotEnv, parseSettings, type Settings } from "../providers/settings";
+import { loadDotEnv, parseSettings, type Settings } from "../providers/settings";
 import { runPulumi } from "./pulumi-cli/run";
 
 export const PROJECT = "clerk-migration";
@@ -27,7 +27,7 @@ export interface ChosenStack {
 }
 
 const fileSchema = z.object({
-  config: z.record(z.string(), z.union([z.object({ secure: z.string() }), z.unknown()])).nullish(),
+  config: z.record(z.string(), z.unknown()).nullish(),
 });
 const encrypted = z.object({ secure: z.string() });
 
@@ -49,7 +49,7 @@ export async function settingsOfStack(choice: StackChoice): Promise<ChosenStack>
   }
   const settings = parseSettings(process.env, {
     values,
-    isSecret: (key) => configKeys.includes(key) && encrypted.safeParse(config[`${PROJECT}:${key}`]).success,
+    isSecret: (key) => encrypted.safeParse(config[`${PROJECT}:${key}`]).success,
   });
   return { settings, project: PROJECT, stack: `${PROJECT}/${name}` };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 import type { PlannedUser } from "../providers/plan";
+import { DEVELOPMENT_MAILS_PER_MONTH } from "../providers/verdicts/mails";
 import type { MailFacts } from "../providers/world";
 
 const MINUTE = 60_000;
@@ -20,7 +21,7 @@ export function pendingMails(
   now: number,
 ): Pending | undefined {
   const waiting = users.filter(({ told }) => told === "now" || told === "later").length;
-  const fitsMonth = mails.thisMonth === null || mails.thisMonth < 100;
+  const fitsMonth = mails.thisMonth === null || mails.thisMonth < DEVELOPMENT_MAILS_PER_MONTH;
   if (waiting === 0 || !fitsMonth) return undefined;
   const canGoNow = users.some(({ told }) => told === "now");
   return {

@@ -2,14 +2,14 @@ import { parseArgs } from "node:util";
 
 import { z } from "zod";
 
-import { openClerk } from "../providers/clerk/client";
 import { MigrationError } from "../providers/errors";
-import { observeStack } from "../providers/observe";
+import { clerkOf, observeStack } from "../providers/observe";
 import { makePlan } from "../providers/plan";
-import { explainDatabaseError, openDatabase, readOnly } from "../providers/postgres/database";
+import { readOnly } from "../providers/postgres/database";
 import { readReferences } from "../providers/postgres/references";
 import { type Evidence, judgeEvidence, tryCanary } from "../providers/verify";
 import { command } from "./command";
+import { withDatabase } from "./database";
 import { findingLine } from "./finding-line";
 import { runPulumi } from "./pulumi-cli/run";
 import { type ChosenStack, settingsOfStack, stackOptions } from "./settings";
@@ -31,25 +31,17 @@ void command(async (args) => {
 
 async function gather(chosen: ChosenStack): Promise<Evidence> {
   const { settings } = chosen;
-  const database = openDatabase(settings.databaseUrl, 1);
-  const clerk = openClerk({
-    secretKey: settings.clerkSecretKey,
-    apiUrl: settings.clerkApiUrl,
-    requestsPer10s: settings.clerkRequestsPer10s,
-  });
-  try {
-    const world = await observeStack(settings, database, chosen);
+  // One limiter in front of every request.
+  const clerk = clerkOf(settings);
+  return withDatabase(settings.databaseUrl, async (database) => {
+    const world = await observeStack(settings, database, chosen, clerk);
     const plan = makePlan(world, settings);
     const references = await readOnly(database, (connection) => readReferences(connection, settings.table));
     const clerkUsers = await clerk.allUsers();
     const canaries: Evidence["canaries"][number][] = [];
     for (const canary of canariesIn(process.env)) canaries.push(await tryCanary(clerk, plan, canary));
     return { world, plan, clerkUsers, references, canaries, inState: await usersInState(chosen) };
-  } catch (error) {
-    throw explainDatabaseError(error);
-  } finally {
-    await database.end();
-  }
+  });
 }
 
 /** CANARY_EMAIL and CANARY_PASSWORD, each one or several between commas, in the same order. */

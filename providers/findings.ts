@@ -9,3 +9,7 @@ export interface Finding {
   /** What to change; empty where nothing has to be. */
   readonly remedy: string;
 }
+
+export function finding(check: string, status: Finding["status"], sentence: string, remedy = ""): Finding {
+  return { check, status, sentence, remedy };
+}

@@ -18,12 +18,8 @@ export async function observeStack(
   settings: Settings,
   database: Database,
   { project, stack }: { readonly project: string; readonly stack: string },
+  clerk = clerkOf(settings),
 ): Promise<World> {
-  const clerk = openClerk({
-    secretKey: settings.clerkSecretKey,
-    apiUrl: settings.clerkApiUrl,
-    requestsPer10s: settings.clerkRequestsPer10s,
-  });
   const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
   const decisions = readDecisions(settings.decisions);
   const { findings, sentTimes, ...records } = await readOnly(database, async (connection) => {
@@ -46,6 +42,15 @@ export async function observeStack(
     userLimit: settings.clerkUserLimit,
   });
   return { ...records, findings, clerk: facts, mails };
+}
+
+/** Clerk with these settings, for reading. */
+export function clerkOf(settings: Settings): Clerk {
+  return openClerk({
+    secretKey: settings.clerkSecretKey,
+    apiUrl: settings.clerkApiUrl,
+    requestsPer10s: settings.clerkRequestsPer10s,
+  });
 }
 
 const unreadable = ["database/version", "database/table", "database/columns"];

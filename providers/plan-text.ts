@@ -1,6 +1,8 @@
-import { countVerdicts, type Note, type Plan, type PlannedUser, settlementsOf } from "./plan";
+import { firstFew } from "./first-few";
+import { countVerdicts, type Plan, type PlannedUser, settlementsOf } from "./plan";
 import type { Settings } from "./settings";
-import { hoursFor, type Told } from "./verdicts/mails";
+import { DEVELOPMENT_MAILS_PER_MONTH, hoursFor, invitationsPerHour, type Told } from "./verdicts/mails";
+import type { Note } from "./verdicts/notes";
 import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";
 
 /** A line for every user up to here; beyond, only the groups with a few examples: `npm run plan` has them all. */
@@ -111,9 +113,11 @@ function noteLines({ users }: Plan): string[] {
   return Object.entries(noteTitles).flatMap(([note, title]) => {
     const concerned = users.filter((user) => user.notes.some((own) => own === note));
     if (concerned.length === 0) return [];
-    const shown = concerned.slice(0, EXAMPLES).map((user) => user.userId);
-    const more = concerned.length > shown.length ? ", …" : "";
-    return ["", `note  ${concerned.length.toString()} ${title}: ${shown.join(", ")}${more}`];
+    const shown = firstFew(
+      concerned.map((user) => user.userId),
+      EXAMPLES,
+    );
+    return ["", `note  ${concerned.length.toString()} ${title}: ${shown}`];
   });
 }
 
@@ -159,7 +163,7 @@ function decisionLines({ users, idleDecisions }: Plan): string[] {
       ? []
       : [
           "",
-          `note  ${idleDecisions.length.toString()} decisions no longer change anything, and can be removed: ${idleDecisions.slice(0, 5).join(", ")}${idleDecisions.length > 5 ? ", …" : ""}`,
+          `note  ${idleDecisions.length.toString()} decisions no longer change anything, and can be removed: ${firstFew(idleDecisions, 5)}`,
         ]),
   ];
 }
@@ -222,7 +226,7 @@ function mailLines({ users, mails }: Plan, settings: TextSettings): string[] {
     mails.thisMonth === null
       ? []
       : [
-          `  ${mails.thisMonth.toString()} of the 100 mails are used that a development instance delivers in a month; the rest would be dropped without a word, so it is not sent.`,
+          `  ${mails.thisMonth.toString()} of the ${DEVELOPMENT_MAILS_PER_MONTH.toString()} mails are used that a development instance delivers in a month; the rest would be dropped without a word, so it is not sent.`,
         ];
   return [
     `Mail: ${now.toString()} invitations by Clerk${sent > 0 ? `, ${sent.toString()} are out already` : ""}; ${how}.`,
@@ -230,7 +234,7 @@ function mailLines({ users, mails }: Plan, settings: TextSettings): string[] {
     ...(later === 0
       ? []
       : [
-          `  ${later.toString()} more are pending: Clerk sends ${(settings.invitationsPerHour || 100).toString()} an hour, ${mails.lastHour.toString()} of them went out in the last one. ${
+          `  ${later.toString()} more are pending: Clerk sends ${invitationsPerHour(settings).toString()} an hour, ${mails.lastHour.toString()} of them went out in the last one. ${
             hours === null
               ? "They do not fit into this month."
               : `The last one goes out in about ${hours.toString()} hours, if up runs every hour (npm run up -- --until-done does).`

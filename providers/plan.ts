@@ -1,9 +1,10 @@
-import type { ClerkFacts, Questions } from "./clerk/facts";
+import type { Questions } from "./clerk/facts";
 import type { InvitationInputs } from "./clerk-invitation/inputs";
-import { type ClerkUserInputs, maskedEmail, type Profile } from "./clerk-user/inputs";
+import { type ClerkUserInputs, maskedEmail } from "./clerk-user/inputs";
 import type { Decision, Decisions } from "./decisions";
 import { MigrationError, otherInstance } from "./errors";
 import type { Finding } from "./findings";
+import { firstFew } from "./first-few";
 import { isHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
@@ -11,14 +12,12 @@ import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
 import { type Told, turns, wentElsewhere } from "./verdicts/mails";
+import { type Note, notesOf } from "./verdicts/notes";
 import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
 import { isEmailVerified } from "./verdicts/row";
 import { waveRoom } from "./verdicts/selection";
 import { type Standing, standings } from "./verdicts/standing";
 import type { MailFacts, PlanSettings, Records, World } from "./world";
-
-/** What is worth knowing of a user beside the verdict. */
-export type Note = "normalised" | "weak-digest" | "restricted";
 
 export interface PlannedUser {
   readonly userId: string;
@@ -200,29 +199,6 @@ function emailStatus(
   return isEmailVerified(row, settings) || settings.unverified === "verify" ? "verified" : "reserved";
 }
 
-/** OWASP's password storage cheat sheet asks for 10 at least. */
-const STRONG_COST = 10;
-
-function notesOf({ environment, allowlist, blocklist }: ClerkFacts, row: UserRow, profile: Profile): Note[] {
-  const notes: Note[] = [];
-  if (row.email !== profile.email) notes.push("normalised");
-  if (row.digest !== null && row.digest.cost !== null && row.digest.cost < STRONG_COST)
-    notes.push("weak-digest");
-  const covers = (entry: string) => isCovered(profile.email, entry);
-  const isRestricted =
-    blocklist.some(covers) ||
-    (environment?.hasAllowlist === true && !allowlist.some(covers)) ||
-    (environment?.blocksSubaddresses === true && /\+.*@/.test(profile.email));
-  if (isRestricted) notes.push("restricted");
-  return notes;
-}
-
-/** An entry of Clerk's lists is an address, or a domain written `example.com`, `@example.com` or `*@example.com`. */
-function isCovered(address: string, entry: string): boolean {
-  const wanted = entry.toLowerCase().replace(/^\*?@/, "");
-  return address === wanted || address.endsWith(`@${wanted}`);
-}
-
 /** Whom this run tells. Whoever is adopted has an account already. */
 function withMails(
   world: World,
@@ -303,10 +279,9 @@ function refuseRemovals(world: Records, allowed: number): void {
   const held = [...world.ledger.users.values()].filter((user) => isHeld(user) && user.stack === world.stack);
   const gone = held.map((user) => user.userId).filter((userId) => !present.has(userId));
   if (gone.length <= allowed) return;
-  const shown = gone.slice(0, SHOWN).join(", ") + (gone.length > SHOWN ? ", …" : "");
   throw new MigrationError(
     "removals",
-    `${gone.length.toString()} of the ${held.length.toString()} users that this stack holds are gone from the users table (${shown}), and going on would roll them back.`,
+    `${gone.length.toString()} of the ${held.length.toString()} users that this stack holds are gone from the users table (${firstFew(gone, SHOWN)}), and going on would roll them back.`,
     `Check that DATABASE_URL names the right database. If they were deleted on purpose, run \`pulumi config set allowRemovals ${gone.length.toString()}\`.`,
   );
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { addressOrDomain } from "./clerk-user/inputs";
 import { MigrationError } from "./errors";
 import { defaultUsersTable, type UsersTable } from "./postgres/users-table";
 
@@ -167,7 +168,7 @@ const settingsShape = {
     .optional(),
   email: z.string().optional(),
   emails: list,
-  domains: list.transform((domains) => domains.map((domain) => domain.toLowerCase().replace(/^\*?@/, ""))),
+  domains: list.transform((domains) => domains.map(addressOrDomain)),
   exclude: list,
   where: z.string().default(""),
   limit: count("limit").default(0),

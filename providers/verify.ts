@@ -1,7 +1,8 @@
 import type { Clerk } from "./clerk/client";
 import { type ClerkUser, isOurs, type Mark } from "./clerk/user";
 import { conditionOf, withDecidedEmail } from "./clerk-user/lifecycle";
-import type { Finding } from "./findings";
+import { type Finding, finding } from "./findings";
+import { firstFew } from "./first-few";
 import { countVerdicts, type Plan } from "./plan";
 import { isHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
@@ -41,23 +42,24 @@ export function judgeEvidence(evidence: Evidence): Finding[] {
   ];
 }
 
-function finding(
+/** Fine where nobody is wrong; otherwise who is, and what to do. */
+function about(
   check: string,
   wrong: readonly string[],
   fine: string,
   broken: string,
   remedy: string,
 ): Finding {
-  if (wrong.length === 0) return { check, status: "ok", sentence: fine, remedy: "" };
-  const shown = wrong.slice(0, SHOWN).join(", ") + (wrong.length > SHOWN ? ", …" : "");
-  return { check, status: "problem", sentence: `${wrong.length.toString()} ${broken}: ${shown}.`, remedy };
+  return wrong.length === 0
+    ? finding(check, "ok", fine)
+    : finding(check, "problem", `${wrong.length.toString()} ${broken}: ${firstFew(wrong, SHOWN)}.`, remedy);
 }
 
 /** Rows that a run would still do something about, and rows that are blocked. */
 function remaining({ plan }: Evidence): Finding {
   const counts = countVerdicts(plan);
   const open = plan.users.filter(({ verdict }) => verdict !== "unchanged" && verdict !== "excluded");
-  return finding(
+  return about(
     "verify/remaining",
     open.map(({ userId, verdict }) => `${userId} (${verdict})`),
     `Nothing is left to do: ${counts.unchanged.toString()} users are migrated, ${counts.excluded.toString()} rows are left out.`,
@@ -67,7 +69,7 @@ function remaining({ plan }: Evidence): Finding {
 }
 
 function unfinished(held: readonly LedgerUser[]): Finding {
-  return finding(
+  return about(
     "verify/ledger",
     held.filter(({ status }) => status !== "linked").map(({ userId, status }) => `${userId} (${status})`),
     `The ledger holds ${held.length.toString()} users, all linked.`,
@@ -82,7 +84,7 @@ function links({ world }: Evidence, held: readonly LedgerUser[]): Finding {
     ({ userId, clerkUserId, status }) =>
       status === "linked" && (rows.get(userId)?.clerkUserId ?? null) !== clerkUserId,
   );
-  return finding(
+  return about(
     "verify/links",
     wrong.map(({ userId }) => userId),
     "Every link in the table is the one in the ledger.",
@@ -105,7 +107,7 @@ function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]
     const condition = conditionOf(userId, row, live.get(clerkUserId), mark);
     return condition === "ok" ? [] : [`${userId} (${condition})`];
   });
-  return finding(
+  return about(
     "verify/clerk",
     wrong,
     "Every migrated user is in Clerk, ours, and has the address of the row.",
@@ -118,7 +120,7 @@ function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]
 function orphans({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
   const known = new Set(held.map(({ clerkUserId }) => clerkUserId));
   const mine = clerkUsers.filter(({ mark }) => mark?.project === world.project && mark.stack === world.stack);
-  return finding(
+  return about(
     "verify/orphans",
     mine.filter((user) => !known.has(user.id)).map((user) => user.id),
     "Nobody in Clerk carries our mark whom the ledger does not hold.",
@@ -137,7 +139,7 @@ function earlierLinks({ world, clerkUsers }: Evidence): Finding {
     const user = clerkUserId === null ? undefined : live.get(clerkUserId);
     return user === undefined || isOurs(user, userId, { project, stack });
   });
-  return finding(
+  return about(
     "verify/earlier-links",
     wrong.map(({ userId }) => userId),
     `The ${others.length.toString()} rows that were linked by others still lead to somebody in Clerk.`,
@@ -147,62 +149,54 @@ function earlierLinks({ world, clerkUsers }: Evidence): Finding {
 }
 
 function reference({ table, rows, lost }: Evidence["references"][number]): Finding {
-  return {
-    check: `verify/table ${table}`,
-    status: lost === 0 ? "ok" : "problem",
-    sentence:
-      lost === 0
-        ? `All ${rows.toString()} rows belong to somebody.`
-        : `${lost.toString()} of ${rows.toString()} rows refer to users who are not there.`,
-    remedy: lost === 0 ? "" : "The migration deletes no row: look for whoever did.",
-  };
+  const check = `verify/table ${table}`;
+  if (lost === 0) return finding(check, "ok", `All ${rows.toString()} rows belong to somebody.`);
+  return finding(
+    check,
+    "problem",
+    `${lost.toString()} of ${rows.toString()} rows refer to users who are not there.`,
+    "The migration deletes no row: look for whoever did.",
+  );
 }
 
 function canary({ name, isRight }: Evidence["canaries"][number]): Finding {
   const check = `verify/canary ${name}`;
-  if (isRight === true)
-    return { check, status: "ok", sentence: "Clerk takes the carried password.", remedy: "" };
+  if (isRight === true) return finding(check, "ok", "Clerk takes the carried password.");
   if (isRight === null) {
-    return {
+    return finding(
       check,
-      status: "unknown",
-      sentence: "The canary is not a migrated user of this stack.",
-      remedy: "Migrate it, or correct CANARY_EMAIL.",
-    };
+      "unknown",
+      "The canary is not a migrated user of this stack.",
+      "Migrate it, or correct CANARY_EMAIL.",
+    );
   }
-  return {
+  return finding(
     check,
-    status: "problem",
-    sentence: "Clerk does not take the password of the canary.",
-    remedy: "Correct CANARY_PASSWORD; if it is right, carried hashes do not work: roll back and look at one.",
-  };
+    "problem",
+    "Clerk does not take the password of the canary.",
+    "Correct CANARY_PASSWORD; if it is right, carried hashes do not work: roll back and look at one.",
+  );
 }
 
 /** A destroy goes by the state; what only the ledger holds, it would leave behind. */
 function state({ inState }: Evidence, held: number): Finding {
   const check = "verify/state";
   if (inState === null) {
-    return {
+    return finding(
       check,
-      status: "unknown",
-      sentence: "The stack's state could not be read.",
-      remedy: "Log in to its back end (`pulumi login`) and name the stack.",
-    };
+      "unknown",
+      "The stack's state could not be read.",
+      "Log in to its back end (`pulumi login`) and name the stack.",
+    );
   }
-  if (inState >= held) {
-    return {
-      check,
-      status: "ok",
-      sentence: `The stack's state lists ${inState.toString()} users.`,
-      remedy: "",
-    };
-  }
-  return {
+  const listed = `The stack's state lists ${inState.toString()} users`;
+  if (inState >= held) return finding(check, "ok", `${listed}.`);
+  return finding(
     check,
-    status: "problem",
-    sentence: `The stack's state lists ${inState.toString()} users, but the ledger holds ${held.toString()}: a plain destroy would not see the others.`,
-    remedy: "Run up on a stack of the same name: it takes everybody up again. Then destroy works.",
-  };
+    "problem",
+    `${listed}, but the ledger holds ${held.toString()}: a plain destroy would not see the others.`,
+    "Run up on a stack of the same name: it takes everybody up again. Then destroy works.",
+  );
 }
 
 /** Asks Clerk whether this is the user's password. null where nobody with this address is held. */

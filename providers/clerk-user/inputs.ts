@@ -126,6 +126,15 @@ export function normalEmail(email: string): string {
   return email.normalize("NFC").trim().toLowerCase();
 }
 
+export function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf("@") + 1);
+}
+
+/** What an entry of a list means: an address, or the domain in `example.com`, `@example.com` or `*@example.com`. */
+export function addressOrDomain(entry: string): string {
+  return entry.toLowerCase().replace(/^\*?@/, "");
+}
+
 /** The first word and the rest, in any script. One word is a first name. */
 export function splitName(name: string): { firstName: string; lastName: string } {
   const [firstName = "", ...rest] = name.trim().split(/\s+/u);

@@ -20,8 +20,22 @@ const columnSchema = z.object({
 
 export type Column = z.infer<typeof columnSchema>;
 
-async function readColumns(connection: Connection, oid: string): Promise<Column[]> {
-  const { rows } = await connection.query(
+/** What the catalogue says of one relation, by its oid. */
+async function rowsOf<T>(
+  connection: Connection,
+  oid: string,
+  row: z.ZodType<T>,
+  query: string,
+): Promise<T[]> {
+  const { rows } = await connection.query(query, [oid]);
+  return z.array(row).parse(rows);
+}
+
+function readColumns(connection: Connection, oid: string): Promise<Column[]> {
+  return rowsOf(
+    connection,
+    oid,
+    columnSchema,
     `select
        a.attname as name,
        format_type(a.atttypid, a.atttypmod) as type,
@@ -48,9 +62,7 @@ async function readColumns(connection: Connection, oid: string): Promise<Column[
      ) as base
      where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
      order by a.attnum`,
-    [oid],
   );
-  return z.array(columnSchema).parse(rows);
 }
 
 const indexSchema = z.object({
@@ -64,8 +76,11 @@ const indexSchema = z.object({
 
 export type UniqueIndex = z.infer<typeof indexSchema>;
 
-async function readUniqueIndexes(connection: Connection, oid: string): Promise<UniqueIndex[]> {
-  const { rows } = await connection.query(
+function readUniqueIndexes(connection: Connection, oid: string): Promise<UniqueIndex[]> {
+  return rowsOf(
+    connection,
+    oid,
+    indexSchema,
     `select
        c.relname as name,
        (
@@ -81,9 +96,7 @@ async function readUniqueIndexes(connection: Connection, oid: string): Promise<U
      join pg_class c on c.oid = i.indexrelid
      where i.indrelid = $1::oid and i.indisunique
      order by i.indisprimary desc, c.relname`,
-    [oid],
   );
-  return z.array(indexSchema).parse(rows);
 }
 
 const constraintSchema = z.object({
@@ -95,8 +108,11 @@ const constraintSchema = z.object({
 
 export type Constraint = z.infer<typeof constraintSchema>;
 
-async function readConstraints(connection: Connection, oid: string): Promise<Constraint[]> {
-  const { rows } = await connection.query(
+function readConstraints(connection: Connection, oid: string): Promise<Constraint[]> {
+  return rowsOf(
+    connection,
+    oid,
+    constraintSchema,
     `select
        k.conname as name,
        case k.contype when 'c' then 'check' else 'foreign key' end as kind,
@@ -109,9 +125,7 @@ async function readConstraints(connection: Connection, oid: string): Promise<Con
      from pg_constraint k
      where k.conrelid = $1::oid and k.contype in ('c', 'f')
      order by k.conname`,
-    [oid],
   );
-  return z.array(constraintSchema).parse(rows);
 }
 
 const triggerSchema = z.object({
@@ -124,8 +138,11 @@ const triggerSchema = z.object({
 export type Trigger = z.infer<typeof triggerSchema>;
 
 /** The application's triggers that fire on an update, those of the partitions as well. */
-async function readUpdateTriggers(connection: Connection, oid: string): Promise<Trigger[]> {
-  const { rows } = await connection.query(
+function readUpdateTriggers(connection: Connection, oid: string): Promise<Trigger[]> {
+  return rowsOf(
+    connection,
+    oid,
+    triggerSchema,
     `select distinct
        t.tgname as name,
        f.proname as function,
@@ -141,9 +158,7 @@ async function readUpdateTriggers(connection: Connection, oid: string): Promise<
        and t.tgenabled in ('O', 'A')
        and t.tgtype & 16 <> 0
      order by name`,
-    [oid],
   );
-  return z.array(triggerSchema).parse(rows);
 }
 
 const policySchema = z.object({
@@ -155,8 +170,11 @@ const policySchema = z.object({
 export type Policy = z.infer<typeof policySchema>;
 
 /** Those for the database user or a role it is in. */
-async function readPolicies(connection: Connection, oid: string): Promise<Policy[]> {
-  const { rows } = await connection.query(
+function readPolicies(connection: Connection, oid: string): Promise<Policy[]> {
+  return rowsOf(
+    connection,
+    oid,
+    policySchema,
     `select
        p.polname as name,
        case p.polcmd
@@ -168,9 +186,7 @@ async function readPolicies(connection: Connection, oid: string): Promise<Policy
        -- 0 is everybody, and no role that could be asked for.
        and (select bool_or(case role when 0 then true else pg_has_role(role, 'usage') end) from unnest(p.polroles) as role)
      order by p.polname`,
-    [oid],
   );
-  return z.array(policySchema).parse(rows);
 }
 
 export interface TableFacts extends Relation {

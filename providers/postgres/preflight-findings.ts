@@ -1,6 +1,6 @@
 import { escapeIdentifier } from "pg";
 
-import type { Finding } from "../findings";
+import { type Finding, finding as findingOf } from "../findings";
 import type { UsersTable } from "./users-table";
 
 /** The names of the checks over the database, without `database/`. docs/checks.md explains each. */
@@ -29,7 +29,7 @@ export function finding(
   sentence: string,
   remedy = "",
 ): Finding {
-  return { check: `database/${check}`, status, sentence, remedy };
+  return findingOf(`database/${check}`, status, sentence, remedy);
 }
 
 /** The columns that settings name, by what they are for. */

@@ -4,7 +4,7 @@ import { adoptionProblem } from "../clerk-user/adoption";
 import type { Profile } from "../clerk-user/inputs";
 import type { Decision } from "../decisions";
 import type { Settings } from "../settings";
-import { judge, type Judgement } from "./reasons";
+import { judge, type Judged, type Judgement } from "./reasons";
 
 export interface Claim {
   readonly userId: string;
@@ -17,10 +17,7 @@ export interface Claim {
 }
 
 /** What somebody in Clerk means for a new user; `adopt` names whom to take over. undefined: nobody is in the way. */
-export function clerkJudgement(
-  facts: ClerkFacts,
-  claim: Claim,
-): (Judgement & { readonly adopt?: string }) | undefined {
+export function clerkJudgement(facts: ClerkFacts, claim: Claim): Judged | undefined {
   const { userId, profile, mark, decision } = claim;
   const sameId = facts.byExternalId.get(userId);
   if (sameId !== undefined && isOurs(sameId, userId, mark)) {
@@ -49,7 +46,7 @@ export function clerkJudgement(
 }
 
 /** Two rows cannot share a Clerk user. */
-export function linkedByRow(
+function linkedByRow(
   live: ClerkUser,
   { userId, rowLinkedTo }: Pick<Claim, "userId" | "rowLinkedTo">,
 ): Judgement | undefined {
@@ -59,7 +56,7 @@ export function linkedByRow(
     : judge("linked-by-row", `${live.id}, row ${owner}`);
 }
 
-function adoption(live: ClerkUser, { userId, profile, mark, decision }: Claim) {
+function adoption(live: ClerkUser, { userId, profile, mark, decision }: Claim): Judged {
   const problem = adoptionProblem(live, userId, profile.email, mark);
   if (problem !== undefined) return judge("not-adoptable", `${live.id}: ${problem}`);
   return {

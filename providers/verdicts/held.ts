@@ -1,11 +1,10 @@
 import { type ClerkUser, isOurs } from "../clerk/user";
-import { profileFingerprint } from "../clerk-user/inputs";
 import { hasNewPassword } from "../clerk-user/rollback";
 import type { LedgerUser } from "../postgres/ledger";
 import type { PlanSettings, World } from "../world";
 import { instanceProblem, updateProblem } from "./instance";
 import { judge, type Judged, type Judgement } from "./reasons";
-import type { Standing } from "./standing";
+import { hasNewDigest, hasNewProfile, type Standing } from "./standing";
 
 /**
  * What a run would do about a row that the ledger holds. It is declared whatever comes out: blocked means that its
@@ -20,7 +19,7 @@ export function judgeHeld(
   const { judged = judge("held"), row, decision } = standing;
   if (judged.verdict === "unchanged") return judged;
   const live = held.clerkUserId === null ? undefined : world.clerk.byId.get(held.clerkUserId);
-  if (judged.code === "cut-off-adoption") return resumedAdoption(held, judged);
+  if (judged.code === "cut-off-adoption") return { ...judged, adopt: held.clerkUserId ?? "" };
   if (judged.code === "cut-off-create") return resumedCreate(world, settings, standing, judged);
   const ours = live !== undefined && isOurs(live, row.userId, world) ? live : undefined;
   if (judged.code === "cut-off-rollback") {
@@ -51,11 +50,7 @@ export function judgeHeld(
 function whatChanged({ row, profile, judged = judge("held") }: Standing, held: LedgerUser): Judgement {
   if (judged.code !== "row-changed") return judged;
   if (row.clerkUserId === null) return judge("link-lost");
-  return profileFingerprint(row.userId, profile) === held.profileFingerprint ? judge("held") : judged;
-}
-
-function resumedAdoption(held: LedgerUser, judged: Judgement): Judged {
-  return { ...judged, adopt: held.clerkUserId ?? "" };
+  return hasNewProfile(row, profile, held) ? judged : judge("held");
 }
 
 function resumedCreate(world: World, settings: PlanSettings, standing: Standing, judged: Judgement): Judged {
@@ -79,8 +74,4 @@ function createProblem(world: World, settings: PlanSettings, standing: Standing)
 function taken(world: World, { profile }: Standing, own: ClerkUser | undefined): Judgement | undefined {
   const other = world.clerk.byAddress.get(profile.email);
   return other === undefined || other.id === own?.id ? undefined : judge("email-taken", other.id);
-}
-
-function hasNewDigest({ digest }: Standing["row"], held: LedgerUser): boolean {
-  return digest !== null && digest.fingerprint !== held.digestFingerprint;
 }

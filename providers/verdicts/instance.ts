@@ -2,7 +2,7 @@ import type { InstanceEnvironment } from "../clerk/environment";
 import type { ClerkFacts } from "../clerk/facts";
 import type { ClerkUser } from "../clerk/user";
 import type { Profile } from "../clerk-user/inputs";
-import type { Finding } from "../findings";
+import { type Finding, finding } from "../findings";
 import type { PlannedUser } from "../plan";
 import type { Passwords } from "../postgres/ledger";
 import type { Settings } from "../settings";
@@ -77,24 +77,26 @@ export function instanceFindings(
   const restricted = created.filter((user) => user.notes.includes("restricted")).length;
   const findings: Finding[] = [];
   if (room !== null) {
-    findings.push({
-      check: "instance/room",
-      status: "note",
-      sentence: `The ${kind} instance has room for ${room.toString()} more users; ${created.length.toString()} would be created.`,
-      remedy: "",
-    });
+    findings.push(
+      finding(
+        "instance/room",
+        "note",
+        `The ${kind} instance has room for ${room.toString()} more users; ${created.length.toString()} would be created.`,
+      ),
+    );
   }
   // A run that is resumed, or moves an address, sends as much as one that creates.
   if (!users.some(({ verdict }) => verdict === "create" || verdict === "resume" || verdict === "update"))
     return findings;
   if (environment === null) {
-    findings.push({
-      check: "instance/settings",
-      status: "unknown",
-      sentence:
+    findings.push(
+      finding(
+        "instance/settings",
+        "unknown",
         "How the instance is set cannot be read at CLERK_ISSUER_URL, so Clerk may require or refuse what is not known here.",
-      remedy: "Make /v1/environment of the issuer reachable, or migrate one user first.",
-    });
+        "Make /v1/environment of the issuer reachable, or migrate one user first.",
+      ),
+    );
     return findings;
   }
   const restrictions = [
@@ -106,20 +108,24 @@ export function instanceFindings(
     environment.blocksDisposable ? "a block on disposable domains" : "",
   ].filter((restriction) => restriction !== "");
   if (restrictions.length > 0) {
-    findings.push({
-      check: "instance/restrictions",
-      status: "unknown",
-      sentence: `The instance has ${restrictions.join(", ")}. Clerk does not document whether that holds for users created through its API; ${restricted.toString()} of those to be created are known to be concerned, and could be refused.`,
-      remedy: "Turn the restrictions off while the migration runs, or expect refusals, which harm nobody.",
-    });
+    findings.push(
+      finding(
+        "instance/restrictions",
+        "unknown",
+        `The instance has ${restrictions.join(", ")}. Clerk does not document whether that holds for users created through its API; ${restricted.toString()} of those to be created are known to be concerned, and could be refused.`,
+        "Turn the restrictions off while the migration runs, or expect refusals, which harm nobody.",
+      ),
+    );
   }
   if (carried > 0 && !settings.bypassDeviceTrust) {
-    findings.push({
-      check: "instance/device-trust",
-      status: "unknown",
-      sentence: `Whether Device Trust is on cannot be read: if it is, ${carried.toString()} users are asked for an e-mail code at their first sign-in, although the password is right.`,
-      remedy: "Set bypassDeviceTrust to true to spare them that.",
-    });
+    findings.push(
+      finding(
+        "instance/device-trust",
+        "unknown",
+        `Whether Device Trust is on cannot be read: if it is, ${carried.toString()} users are asked for an e-mail code at their first sign-in, although the password is right.`,
+        "Set bypassDeviceTrust to true to spare them that.",
+      ),
+    );
   }
   return findings;
 }

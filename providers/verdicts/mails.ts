@@ -1,4 +1,4 @@
-import { normalEmail } from "../clerk-user/inputs";
+import { addressOrDomain, domainOf } from "../clerk-user/inputs";
 import { isMailHeld, type Ledger, type LedgerInvitation } from "../postgres/ledger";
 import { fingerprintOf } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
@@ -6,13 +6,14 @@ import type { MailFacts } from "../world";
 
 /** Clerk's limits (clerk.com/docs, system limits; test e-mails): the second are dropped without a word beyond it. */
 const INVITATIONS_PER_HOUR = 100;
-const DEVELOPMENT_MAILS_PER_MONTH = 100;
+export const DEVELOPMENT_MAILS_PER_MONTH = 100;
 
 /** sent: is or may be out. now: this run sends it. later: its turn has not come. never: not to be told. */
 export type Told = "sent" | "now" | "later" | "never";
 
 export interface Recipient {
   readonly userId: string;
+  /** Lower case. */
   readonly email: string;
   /** Whether the program declares the user at all, and made the account itself. */
   readonly isOurs: boolean;
@@ -34,11 +35,11 @@ export function turns(
 ): ReadonlyMap<string, Told> {
   const told = new Map<string, Told>();
   const waiting: Recipient[] = [];
-  const only = new Set(settings.notifyOnly.map((item) => item.toLowerCase().replace(/^\*?@/, "")));
+  const only = new Set(settings.notifyOnly.map(addressOrDomain));
   for (const recipient of recipients) {
     const { userId, email } = recipient;
     const entry = ledger.invitations.get(userId);
-    const isChosen = only.size === 0 || only.has(normalEmail(email)) || only.has(domainOf(email));
+    const isChosen = only.size === 0 || only.has(email) || only.has(domainOf(email));
     if (entry !== undefined && isMailHeld(entry)) told.set(userId, "sent");
     else if (settings.notify === "none" || settings.heldOnly || !recipient.isOurs || !isChosen)
       told.set(userId, "never");
@@ -52,16 +53,20 @@ export function turns(
   return told;
 }
 
+export function invitationsPerHour(settings: Pick<Settings, "invitationsPerHour">): number {
+  return settings.invitationsPerHour || INVITATIONS_PER_HOUR;
+}
+
 /** How many mails may go out now. */
-export function mailRoom(settings: Pick<Settings, "invitationsPerHour">, facts: MailFacts): number {
-  const byHour = (settings.invitationsPerHour || INVITATIONS_PER_HOUR) - facts.lastHour;
+function mailRoom(settings: Pick<Settings, "invitationsPerHour">, facts: MailFacts): number {
+  const byHour = invitationsPerHour(settings) - facts.lastHour;
   const byMonth = facts.thisMonth === null ? Infinity : DEVELOPMENT_MAILS_PER_MONTH - facts.thisMonth;
   return Math.max(0, Math.min(byHour, byMonth));
 }
 
 /** Hours until the last of these mails is out, if a run comes by every hour. */
 export function hoursToSend(mails: number, settings: Pick<Settings, "invitationsPerHour">): number {
-  return Math.ceil(mails / (settings.invitationsPerHour || INVITATIONS_PER_HOUR));
+  return Math.ceil(mails / invitationsPerHour(settings));
 }
 
 /** The same, but null where the month does not hold them. */
@@ -84,8 +89,4 @@ export function wentElsewhere(
   // One whose revocation was cut off may still be open.
   const isOut = entry.status === "sent" || entry.status === "revoking";
   return isOut && entry.emailFingerprint !== fingerprintOf(userId, email);
-}
-
-function domainOf(email: string): string {
-  return normalEmail(email.slice(email.lastIndexOf("@") + 1));
 }

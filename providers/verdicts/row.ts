@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Profile } from "../clerk-user/inputs";
+import { domainOf, type Profile } from "../clerk-user/inputs";
 import type { UserRow } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
 import { judge, type Judgement } from "./reasons";
@@ -61,7 +61,7 @@ function addressFlaw(address: string): string | undefined {
 
 /** Names that can receive no mail: RFC 2606 and RFC 6761. */
 function isUndeliverable(address: string): boolean {
-  const domain = address.slice(address.lastIndexOf("@") + 1);
+  const domain = domainOf(address);
   return (
     /(^|\.)(test|local|localhost|invalid|example)$/.test(domain) ||
     /(^|\.)example\.(com|net|org)$/.test(domain)

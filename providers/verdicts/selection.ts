@@ -1,4 +1,4 @@
-import { maskedEmail, normalEmail } from "../clerk-user/inputs";
+import { domainOf, maskedEmail, normalEmail } from "../clerk-user/inputs";
 import { MigrationError } from "../errors";
 import type { UserRow } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
@@ -23,7 +23,7 @@ export function selectionOf(
 
   return (row) => {
     const address = normalEmail(row.email ?? "");
-    const domain = address.slice(address.lastIndexOf("@") + 1);
+    const domain = domainOf(address);
     if ([row.userId.toLowerCase(), address, `@${domain}`].some((item) => excluded.has(item)))
       return judge("left-out");
     if (one !== undefined && address !== one) return judge("not-asked");

@@ -1,4 +1,4 @@
-import { normalEmail, type Profile, profileFingerprint, profileOf } from "../clerk-user/inputs";
+import { type Profile, profileFingerprint, profileOf } from "../clerk-user/inputs";
 import type { Decision } from "../decisions";
 import { isHeld, type LedgerUser, type Passwords } from "../postgres/ledger";
 import type { UserRow } from "../postgres/legacy-users";
@@ -36,7 +36,7 @@ export function standings(records: Records, settings: PlanSettings): Standing[] 
         : heldJudgement(row, profile, held, decision);
     return { row, profile, entry, held, decision, passwords, out };
   });
-  const sameAddress = sharing(known, ({ email }) => normalEmail(email));
+  const sameAddress = sharing(known, ({ email }) => email);
   const sameUsername = sharing(known, ({ username }) => username);
   const samePhone = sharing(known, ({ phoneNumber }) => phoneNumber);
   return known.map(({ out, ...standing }) => {
@@ -84,14 +84,18 @@ function heldJudgement(
   // Both decisions are about somebody who is gone in Clerk, which has to be asked.
   if (decision?.recreate === true || decision?.forget === true) return judge("row-changed");
   if (row.clerkUserId === null) return judge("link-lost");
-  const hasChanged =
-    (row.digest !== null && row.digest.fingerprint !== held.digestFingerprint) ||
-    profileFingerprint(row.userId, profile) !== held.profileFingerprint;
   if (row.clerkUserId !== held.clerkUserId) return judge("relinked");
-  if (!hasChanged) return judge("held");
-  return row.digest !== null && row.digest.fingerprint !== held.digestFingerprint
-    ? judge("password-changed")
-    : judge("row-changed");
+  if (hasNewDigest(row, held)) return judge("password-changed");
+  return hasNewProfile(row, profile, held) ? judge("row-changed") : judge("held");
+}
+
+/** A digest that is gone means no change. */
+export function hasNewDigest({ digest }: UserRow, held: LedgerUser): boolean {
+  return digest !== null && digest.fingerprint !== held.digestFingerprint;
+}
+
+export function hasNewProfile(row: UserRow, profile: Profile, held: LedgerUser): boolean {
+  return profileFingerprint(row.userId, profile) !== held.profileFingerprint;
 }
 
 type Known = Pick<Standing, "row" | "profile">;
