@@ -34,6 +34,11 @@ export function addressOf(from: string): string {
   return /<([^<>]*)>\s*$/.exec(from)?.[1]?.trim() ?? from.trim();
 }
 
+/** A list, or an address with a name, would reach whom nobody meant. */
+export function isOneAddress(text: string): boolean {
+  return /^[^\s,;:<>()[\]"\\@]+@[^\s,;:<>()[\]"\\@]+$/u.test(text);
+}
+
 function domainOf(from: string): string {
   const address = addressOf(from);
   return address.slice(address.lastIndexOf("@") + 1).toLowerCase();

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { createTransport } from "nodemailer";
 
 import { MigrationError } from "../errors";
-import { addressOf, type Mail, redirected } from "./message";
+import { addressOf, isOneAddress, type Mail, redirected } from "./message";
 import { type MailOutcome, outcomeOf } from "./outcome";
 
 export interface SmtpOptions {
@@ -50,44 +50,47 @@ export function openSmtp(options: SmtpOptions) {
   transport.use("stream", (prepared, done) => {
     prepared.message.processFunc((message: Readable) => {
       const attempts = messages.get(prepared.message.messageId()) ?? [];
-      if (attempts.some(isBegun)) message.destroy(new Error("A message that may have arrived is not repeated."));
+      if (attempts.some(isBegun))
+        message.destroy(new Error("A message that may have arrived is not repeated."));
       attempts.push(message);
       return message;
     });
     done();
   });
 
+  /** Sends it once. Two mails with one Message-ID must not be under way at the same time. */
+  async function sendMail(given: Mail): Promise<MailOutcome> {
+    const to = options.redirectAllMailTo;
+    const mail = to == null ? given : redirected(given, to);
+    if (!isOneAddress(mail.to)) return { outcome: "refused", stage: "recipient", reply: null };
+    const attempts: Readable[] = [];
+    messages.set(mail.messageId, attempts);
+    try {
+      await transport.sendMail({
+        envelope: { from: addressOf(mail.from), to: [mail.to] },
+        to: { name: "", address: mail.to },
+        from: mail.from,
+        ...(mail.replyTo === null ? {} : { replyTo: mail.replyTo }),
+        subject: mail.subject,
+        text: mail.text,
+        html: mail.html,
+        messageId: mail.messageId,
+        headers: {
+          "Auto-Submitted": "auto-generated",
+          // Keeps Gmail from folding mails of the same subject into one thread.
+          "X-Entity-Ref-ID": mail.messageId.replace(/^<|@.*$/g, ""),
+        },
+      });
+      return { outcome: "accepted" };
+    } catch (error) {
+      return outcomeOf(error, attempts.some(isBegun));
+    } finally {
+      messages.delete(mail.messageId);
+    }
+  }
+
   return {
-    /** Sends it once. Two mails with one Message-ID must not be under way at the same time. */
-    async sendMail(given: Mail): Promise<MailOutcome> {
-      const to = options.redirectAllMailTo;
-      const mail = to == null ? given : redirected(given, to);
-      const attempts: Readable[] = [];
-      messages.set(mail.messageId, attempts);
-      try {
-        await transport.sendMail({
-          // As objects: an address with a comma in it stays one address.
-          envelope: { from: addressOf(mail.from), to: [mail.to] },
-          to: { name: "", address: mail.to },
-          from: mail.from,
-          ...(mail.replyTo === null ? {} : { replyTo: mail.replyTo }),
-          subject: mail.subject,
-          text: mail.text,
-          html: mail.html,
-          messageId: mail.messageId,
-          headers: {
-            "Auto-Submitted": "auto-generated",
-            // Keeps Gmail from folding mails of the same subject into one thread.
-            "X-Entity-Ref-ID": mail.messageId.replace(/^<|@.*$/g, ""),
-          },
-        });
-        return { outcome: "accepted" };
-      } catch (error) {
-        return outcomeOf(error, attempts.some(isBegun));
-      } finally {
-        messages.delete(mail.messageId);
-      }
-    },
+    sendMail,
 
     /** Mails that are still under way are cut off. */
     close(): void {
@@ -103,7 +106,14 @@ function isBegun(message: Readable): boolean {
 /** Also keeps passwords and sign-in links from being sent in the clear, unless it is to this very machine. */
 export function parseSmtpUrl(text: string) {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^smtps?:$/.test(url.protocol) || url.hostname === "" || url.search !== "")
+  const login = url === undefined ? undefined : loginOf(url);
+  if (
+    url === undefined ||
+    login === undefined ||
+    !/^smtps?:$/.test(url.protocol) ||
+    url.hostname === "" ||
+    url.search !== ""
+  )
     throw new MigrationError(
       "smtp-url",
       "SMTP_URL is not the address of a mail server.",
@@ -112,7 +122,6 @@ export function parseSmtpUrl(text: string) {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const secure = url.protocol === "smtps:";
   const isLocal = /^(localhost|127(\.\d+){3}|::1)$/.test(host);
-  const user = decodeURIComponent(url.username);
   return {
     host,
     port: url.port === "" ? (secure ? 465 : 587) : Number(url.port),
@@ -122,6 +131,15 @@ export function parseSmtpUrl(text: string) {
     // A relay on this machine often has a certificate that nobody signed.
     ignoreTLS: !secure && isLocal,
     // Otherwise a server that offers no login would be sent the mail without one.
-    ...(user === "" ? {} : { auth: { user, pass: decodeURIComponent(url.password) }, forceAuth: true }),
+    ...(login.user === "" ? {} : { auth: login, forceAuth: true }),
   };
+}
+
+/** undefined where a % is not followed by two digits. */
+function loginOf({ username, password }: URL): { user: string; pass: string } | undefined {
+  try {
+    return { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
+  } catch {
+    return undefined;
+  }
 }
