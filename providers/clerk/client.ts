@@ -51,6 +51,15 @@ export interface NewInvitation {
   readonly mark: Mark & { readonly userId: string };
 }
 
+export interface SignInToken {
+  readonly id: string;
+  /** Whoever has it, or the token, signs in as the user. */
+  readonly url: string;
+  readonly token: string;
+}
+
+const signInTokenSchema = z.object({ id: z.string(), url: z.string(), token: z.string() });
+
 export interface Instance {
   readonly id: string;
   readonly kind: "development" | "production" | "unknown";
@@ -272,6 +281,31 @@ export function openClerk(options: RequestOptions) {
         await send(writing("POST /invitations/{id}/revoke"), () =>
           sdk.invitations.revokeInvitation(invitationId),
         );
+        return true;
+      } catch (error) {
+        if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))
+          return false;
+        throw error;
+      }
+    },
+
+    /**
+     * A link that signs the user in once. Its secret is in the answer alone: what is thrown tells nothing of it, since
+     * the cause of an unreadable answer would quote it.
+     */
+    async createSignInToken(clerkUserId: string, expiresInSeconds: number): Promise<SignInToken> {
+      return plain(writingOnce("POST /sign_in_tokens"), "POST", "/sign_in_tokens", signInTokenSchema, {
+        user_id: clerkUserId,
+        expires_in_seconds: expiresInSeconds,
+      });
+    },
+
+    /** False where there is nothing to revoke any more: used, expired, revoked or gone. */
+    async revokeSignInToken(signInTokenId: string): Promise<boolean> {
+      const path = `/sign_in_tokens/${encodeURIComponent(signInTokenId)}/revoke`;
+      try {
+        // The answer holds the token again: it is not even looked at.
+        await plain(writing("POST /sign_in_tokens/{id}/revoke"), "POST", path, z.unknown());
         return true;
       } catch (error) {
         if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))

@@ -102,7 +102,7 @@ export function openRequests(options: RequestOptions) {
   /** A plain request, where the SDK would spend a second one on a count or its types lack what the API takes. */
   async function plain<T>(
     request: Request,
-    method: "GET" | "PATCH",
+    method: "GET" | "PATCH" | "POST",
     path: string,
     schema: z.ZodType<T>,
     body?: object,

@@ -1,0 +1,87 @@
+import { z } from "zod";
+
+/** Where in the conversation with the server it ended. */
+export type MailStage = "connection" | "login" | "sender" | "recipient" | "message";
+
+/**
+ * refused: not sent, and sending it again unchanged would not help. deferred: not sent this time. unknown: the server
+ * may have it, so that sending it again may send it twice.
+ */
+export type MailOutcome =
+  | { readonly outcome: "accepted" }
+  | {
+      readonly outcome: "refused" | "deferred" | "unknown";
+      readonly stage: MailStage;
+      /** The server's codes, `550 5.1.1`; never its text, which likes to quote the address. null: no readable reply. */
+      readonly reply: string | null;
+    };
+
+/** nodemailer's errors, as much of them as tells what happened. */
+const failure = z.object({
+  code: z.string().optional().catch(undefined),
+  command: z.string().optional().catch(undefined),
+  response: z.string().optional().catch(undefined),
+  responseCode: z.int().optional().catch(undefined),
+});
+type Failure = z.infer<typeof failure>;
+
+/** What nodemailer finds out by itself about a mail, before it sends anything of it. */
+const FAULTS_OF_THE_MAIL = ["EENVELOPE", "EMESSAGE", "ESTREAM", "EREQUIRETLS", "EAUTH", "ENOAUTH"];
+
+/** `begun`: whether a single byte of the message itself was handed over, after the server had agreed to DATA. */
+export function outcomeOf(error: unknown, begun: boolean): MailOutcome {
+  const found: Failure = failure.safeParse(error).data ?? {};
+  const stage = begun ? "message" : stageOf(found);
+  const reply = replyOf(found);
+  // A negative reply to the message is an answer; anything else leaves open whether the message arrived.
+  if (begun && (found.command !== "DATA" || reply === null)) return { outcome: "unknown", stage, reply };
+  if (reply !== null) return { outcome: reply.startsWith("5") ? "refused" : "deferred", stage, reply };
+  const isFinal = FAULTS_OF_THE_MAIL.includes(found.code ?? "");
+  return { outcome: isFinal ? "refused" : "deferred", stage, reply };
+}
+
+function stageOf({ code, command = "CONN" }: Failure): MailStage {
+  if (code === "EAUTH" || code === "ENOAUTH" || command.startsWith("AUTH")) return "login";
+  if (code === "EMESSAGE" || code === "ESTREAM" || command === "DATA") return "message";
+  if (command === "MAIL FROM") return "sender";
+  if (command === "RCPT TO" || code === "EENVELOPE") return "recipient";
+  return "connection";
+}
+
+/** The reply code and the enhanced one of RFC 3463, which are numbers and nothing else. */
+function replyOf({ response, responseCode }: Failure): string | null {
+  if (responseCode === undefined || responseCode < 400 || responseCode > 599) return null;
+  const enhanced = /^\d{3}[ -]([45]\.\d{1,3}\.\d{1,3})\b/.exec(response ?? "")?.[1];
+  return enhanced === undefined ? responseCode.toString() : `${responseCode.toString()} ${enhanced}`;
+}
+
+const stages: Readonly<Record<MailStage, string>> = {
+  connection: "while connecting",
+  login: "at the login",
+  sender: "for the sender's address",
+  recipient: "for the recipient's address",
+  message: "for the message",
+};
+
+/** For a person: what became of the mail and what to do. */
+export function describeOutcome(outcome: MailOutcome): string {
+  if (outcome.outcome === "accepted") return "The mail server took the mail.";
+  const { stage, reply } = outcome;
+  const said = reply === null ? "" : ` (${reply})`;
+  switch (outcome.outcome) {
+    case "refused":
+      return `The mail server refused the mail ${stages[stage]}${said}: it was not sent. ${remedies[stage]}`;
+    case "deferred":
+      return `The mail could not be sent now, ${stages[stage]}${said}: it was not sent. Try again later.`;
+    case "unknown":
+      return `Nobody knows whether the mail was sent${said}: the mail server never said whether it took the message. Look into the mail server's log before you send it again.`;
+  }
+}
+
+const remedies: Readonly<Record<MailStage, string>> = {
+  connection: "Check the server and port in SMTP_URL.",
+  login: "Check user and password in SMTP_URL.",
+  sender: "Check MAIL_FROM: the server has to allow that sender.",
+  recipient: "Check the address.",
+  message: "Look the code up in the mail provider's documentation.",
+};
