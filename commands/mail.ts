@@ -2,16 +2,16 @@ import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
-import { isOneAddress, messageIdOf } from "../providers/mail/message";
-import { describeOutcome } from "../providers/mail/outcome";
-import { type MailSettings, parseMailSettings } from "../providers/mail/settings";
-import { openSmtp } from "../providers/mail/smtp";
+import { type Letter, openMailer } from "../providers/mail/mailer";
+import { isOneAddress } from "../providers/mail/message";
+import { explainOutcome } from "../providers/mail/outcome";
 import { loadTemplates } from "../providers/mail/template-files";
-import { mailKinds, type MailValues, renderMail } from "../providers/mail/templates";
-import { loadDotEnv } from "../providers/settings";
+import { mailKinds, renderMail } from "../providers/mail/templates";
+import type { Settings } from "../providers/settings";
 import { command } from "./command";
+import { settingsOfStack, stackOptions } from "./settings";
 
-const WEEK_MS = 7 * 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
 
 /**
  * `npm run mail -- --to me@example.com`: one example of a mail to users, to yourself; with `--print` or `--html` on
@@ -21,18 +21,21 @@ void command(async (args) => {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      ...stackOptions,
       to: { type: "string" },
-      template: { type: "string", default: "sign-in-link" },
+      template: { type: "string" },
       "first-name": { type: "string" },
+      reminder: { type: "boolean" },
       print: { type: "boolean" },
       html: { type: "boolean" },
     },
   });
-  loadDotEnv();
-  const settings = parseMailSettings(process.env);
+  const { settings } = await settingsOfStack(values);
+  const isReminder = values.reminder === true;
   const example = exampleOf(values.template, values["first-name"] ?? null, settings);
-  const content = renderMail(loadTemplates(settings.templates), example);
   if (values.html || values.print) {
+    const all = { ...example, appName: settings.appName ?? "Your App" };
+    const content = renderMail(loadTemplates(settings.mailTemplates ?? null), all, isReminder);
     process.stdout.write(values.html ? content.html : `Subject: ${content.subject}\n\n${content.text}`);
     return 0;
   }
@@ -43,34 +46,37 @@ void command(async (args) => {
       "--to has to be one address.",
       "Say where to: --to you@example.com, or --print.",
     );
-  const smtp = openSmtp({ url: process.env.SMTP_URL ?? "", redirectAllMailTo: settings.redirectAllMailTo });
+  const mailer = openMailer(settings);
   try {
-    const { from, replyTo } = settings;
-    const messageId = messageIdOf(["example", randomUUID()], from);
-    const outcome = await smtp.sendMail({ ...content, to, from, replyTo, messageId });
-    process.stdout.write(`${describeOutcome(outcome)}\n`);
+    const outcome = await mailer.send({ to, id: ["example", randomUUID()], isReminder, values: example });
+    const { reason, remedy } = explainOutcome(outcome);
+    process.stdout.write(`${[reason, remedy].join(" ").trim()}\n`);
     return outcome.outcome === "accepted" ? 0 : 1;
   } finally {
-    smtp.close();
+    mailer.close();
   }
 });
 
-function exampleOf(template: string, firstName: string | null, settings: MailSettings): MailValues {
-  const kind = mailKinds.find((known) => known === template);
+function exampleOf(
+  template: string | undefined,
+  firstName: string | null,
+  settings: Settings,
+): Letter["values"] {
+  const wanted = template ?? (settings.notify === "announcement" ? "announcement" : "sign-in-link");
+  const kind = mailKinds.find((known) => known === wanted);
   if (kind === undefined)
     throw new MigrationError(
       "mail-template",
       "There is no such mail.",
       `--template is ${mailKinds.join(" or ")}.`,
     );
-  const { appName, signInUrl } = settings;
-  const common = { firstName, appName, signInUrl: signInUrl ?? "https://example.com/sign-in" };
+  const common = { firstName, signInUrl: settings.clerkInviteRedirectUrl ?? "https://example.com/sign-in" };
   return kind === "announcement"
     ? { ...common, kind }
     : {
         ...common,
         kind,
         link: "https://example.com/this-is-an-example-and-signs-nobody-in",
-        expires: new Date(Date.now() + WEEK_MS),
+        expires: new Date(Date.now() + settings.linkExpiresInDays * DAY_MS),
       };
 }

@@ -23,10 +23,10 @@ void command(async (args) => {
 /** Everything but the inputs, which hold personal data. */
 function jsonOf(plan: Plan): string {
   const { findings, idleDecisions } = plan;
-  const users = plan.users.map(({ declared, invitation, ...user }) => ({
+  const users = plan.users.map(({ declared, notifications, ...user }) => ({
     ...user,
     passwords: declared?.passwords ?? null,
-    isTold: invitation !== null,
+    mails: notifications.length,
   }));
   return `${JSON.stringify({ counts: countVerdicts(plan), users, findings, idleDecisions }, undefined, 2)}\n`;
 }

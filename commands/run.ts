@@ -71,7 +71,10 @@ async function upUntilDone(args: readonly string[]): Promise<number> {
   return untilDone({
     // Whoever has agreed to the first one has agreed to its repetitions.
     up: (isFirst) => run("up", isFirst ? own : [...own, "--yes", "--skip-preview"]),
-    pending: async () => pendingMails(await planOf(await settingsOfStack(stackOf(own))), Date.now()),
+    pending: async () => {
+      const chosen = await settingsOfStack(stackOf(own));
+      return pendingMails(await planOf(chosen), chosen.settings);
+    },
     say: (line) => process.stdout.write(`${line}\n`),
     signal: stopping.signal,
   });

@@ -1,7 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 import type { PlannedUser } from "../providers/plan";
-import { DEVELOPMENT_MAILS_PER_MONTH } from "../providers/verdicts/mails";
+import { channelOf } from "../providers/verdicts/mails";
+import { paceOf, type PaceSettings } from "../providers/verdicts/pace";
 import type { MailFacts } from "../providers/world";
 
 const MINUTE = 60_000;
@@ -15,18 +16,26 @@ export interface Pending {
   readonly waitMs: number;
 }
 
+type PendingUser = Pick<PlannedUser, "told" | "way" | "isReminderPending">;
+
 /** What is left to be sent after a run; undefined where nothing is, or where no waiting helps. */
 export function pendingMails(
-  { users, mails }: { readonly users: readonly Pick<PlannedUser, "told">[]; readonly mails: MailFacts },
-  now: number,
+  { users, mails }: { readonly users: readonly PendingUser[]; readonly mails: MailFacts },
+  settings: PaceSettings,
 ): Pending | undefined {
-  const waiting = users.filter(({ told }) => told === "now" || told === "later").length;
-  const fitsMonth = mails.thisMonth === null || mails.thisMonth < DEVELOPMENT_MAILS_PER_MONTH;
-  if (waiting === 0 || !fitsMonth) return undefined;
-  const canGoNow = users.some(({ told }) => told === "now");
+  const waits = (["invitations", "own"] as const).flatMap((channel) => {
+    const waiting = users.filter(
+      ({ told, way, isReminderPending }) =>
+        channelOf(way) === channel && (told === "now" || told === "later" || isReminderPending),
+    ).length;
+    const { leftOfMonth, nextAt } = paceOf(channel, settings, mails);
+    if (waiting === 0 || leftOfMonth === 0 || mails[channel].problem !== "") return [];
+    return [{ waiting, waitMs: nextAt === null ? MINUTE : Math.max(0, nextAt - mails.now) + MARGIN }];
+  });
+  if (waits.length === 0) return undefined;
   return {
-    mails: waiting,
-    waitMs: canGoNow || mails.nextAt === null ? MINUTE : Math.max(0, mails.nextAt - now) + MARGIN,
+    mails: waits.reduce((sum, { waiting }) => sum + waiting, 0),
+    waitMs: Math.min(...waits.map(({ waitMs }) => waitMs)),
   };
 }
 

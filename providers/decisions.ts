@@ -5,7 +5,7 @@ import { z } from "zod";
 
 import { MigrationError } from "./errors";
 
-const USE = "it takes skip, adopt, email, passwords, recreate and forget";
+const USE = "it takes skip, adopt, email, passwords, recreate, forget and resend";
 
 /** What a person has decided of one user, reviewed in git. */
 const decisionSchema = z
@@ -25,6 +25,8 @@ const decisionSchema = z
       recreate: z.literal(true, "recreate can only be true").optional(),
       /** Somebody deleted the user in Clerk: let go of it. */
       forget: z.literal(true, "forget can only be true").optional(),
+      /** The mail of unknown outcome that is sent again: its attempt, so that the decision holds once. */
+      resend: z.int("resend has to be the number that the preview says").min(1).optional(),
     },
     { error: (issue) => (issue.code === "unrecognized_keys" ? USE : "it has to be a mapping") },
   )

@@ -1,8 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 
-import { ClerkInvitation } from "./clerk-invitation/resource";
 import { ClerkUser } from "./clerk-user/resource";
 import type { Migration } from "./migration/resource";
+import { Notification } from "./notification/resource";
 import type { Plan } from "./plan";
 
 /**
@@ -17,11 +17,11 @@ const WINDOW = 300;
  */
 export async function declareUsers(plan: Plan, migration: Migration): Promise<void> {
   const waiting = new Set<Promise<unknown>>();
-  for (const { declared, invitation } of plan.users) {
+  for (const { declared, notifications } of plan.users) {
     if (declared === null) continue;
-    const user = new ClerkUser(declared, { parent: migration });
-    const last =
-      invitation === null ? user : new ClerkInvitation(invitation, { parent: migration, dependsOn: user });
+    let last: pulumi.CustomResource = new ClerkUser(declared, { parent: migration });
+    for (const inputs of notifications)
+      last = new Notification(inputs, { parent: migration, dependsOn: last });
     const settling: Promise<unknown> = settled(last).finally(() => waiting.delete(settling));
     waiting.add(settling);
     if (waiting.size >= WINDOW) await Promise.race(waiting);

@@ -1,9 +1,9 @@
 import { countVerdicts, type Plan } from "./plan";
 import { groupsOf } from "./plan-text";
-import { isHeld, type Ledger } from "./postgres/ledger";
+import { isHeld, type Ledger, type LedgerNotification } from "./postgres/ledger";
 import type { UserCounts } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
-import { hoursToSend } from "./verdicts/mails";
+import { hoursToSend, type PaceSettings } from "./verdicts/pace";
 
 /** What the stack exports. It describes the stack, not the run: a second `up` exports the same. */
 export interface StackOutputs {
@@ -26,12 +26,19 @@ export interface StackOutputs {
   readonly blocked: readonly { userId: string; reason: string; remedy: string }[];
   /** How many rows are left out for which reason; `npm run plan` names them. */
   readonly excluded: readonly { reason: string; rows: number }[];
-  readonly invitations: {
+  /** Of the mails that tell users. */
+  readonly notifications: {
     readonly sent: number;
-    /** Refused, or of unknown outcome: the next `up` tries again. */
+    /** Went to the address for rehearsals: nobody is told. */
+    readonly rehearsed: number;
+    /** Not sent: the next `up` tries again. */
     readonly failed: number;
+    /** Sent or not: nobody knows. */
+    readonly unknown: number;
     /** Migrated, to be told, and not tried yet. */
     readonly pending: number;
+    /** Reminders that are out. */
+    readonly reminded: number;
     /** Until the last pending one is out, if `up` runs every hour. */
     readonly hoursLeft: number;
     readonly failures: readonly { userId: string; reason: string; remedy: string }[];
@@ -46,7 +53,7 @@ export function stackOutputs(
   clerkInstanceId: string,
   counts: UserCounts,
   ledger: Ledger,
-  settings: Pick<Settings, "invitationsPerHour">,
+  settings: PaceSettings & Pick<Settings, "notify">,
 ): StackOutputs {
   const declared = new Set(plan.users.filter((user) => user.declared !== null).map((user) => user.userId));
   const users = [...ledger.users.values()].filter((user) => user.stack === stack);
@@ -61,10 +68,14 @@ export function stackOutputs(
 
   const linkedIds = new Set(linked.map((user) => user.userId));
   const toTell = plan.users.filter((user) => user.told !== "never" && linkedIds.has(user.userId));
-  const mails = toTell.map((user) => ledger.invitations.get(user.userId));
-  const mailFailures = mails.filter((mail) => mail?.status === "failed" || mail?.status === "unknown");
-  const sent = mails.filter((mail) => mail?.status === "sent").length;
-  const pending = toTell.length - sent - mailFailures.length;
+  const mails = toTell.flatMap(({ userId }) => ledger.notifications.get(userId) ?? []);
+  const count = (wanted: LedgerNotification["status"]) =>
+    mails.filter(({ status }) => status === wanted).length;
+  const failures = mails.filter(
+    ({ status, failure }) => status === "failed" || status === "unknown" || failure !== null,
+  );
+  const [sent, rehearsed, unknown] = [count("sent"), count("rehearsed"), count("unknown")];
+  const pending = toTell.length - sent - rehearsed - failures.length;
   return {
     counts,
     summary: {
@@ -84,15 +95,18 @@ export function stackOutputs(
     excluded: groupsOf(plan)
       .filter(({ verdict }) => verdict === "excluded")
       .map(({ title, users: members }) => ({ reason: title, rows: members.length })),
-    invitations: {
+    notifications: {
       sent,
-      failed: mailFailures.length,
+      rehearsed,
+      failed: failures.length - unknown,
+      unknown,
       pending,
+      reminded: [...ledger.reminders.values()].flat().filter(({ status }) => status === "sent").length,
       hoursLeft: hoursToSend(pending, settings),
-      failures: mailFailures.map((mail) => ({
-        userId: mail?.userId ?? "",
-        reason: mail?.failure?.reason ?? "",
-        remedy: mail?.failure?.remedy ?? "",
+      failures: failures.map(({ userId, failure }) => ({
+        userId,
+        reason: failure?.reason ?? "",
+        remedy: failure?.remedy ?? "",
       })),
     },
     clerkInstanceId,

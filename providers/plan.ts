@@ -1,17 +1,17 @@
 import type { Questions } from "./clerk/facts";
-import type { InvitationInputs } from "./clerk-invitation/inputs";
 import { type ClerkUserInputs, maskedEmail } from "./clerk-user/inputs";
 import type { Decision, Decisions } from "./decisions";
 import { MigrationError, otherInstance } from "./errors";
 import type { Finding } from "./findings";
 import { firstFew } from "./first-few";
-import { isHeld, type LedgerUser } from "./postgres/ledger";
+import type { NotificationInputs } from "./notification/inputs";
+import { isHeld, isMailHeld, type LedgerNotification, type LedgerUser, type Way } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
 import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
-import { type Told, turns, wentElsewhere } from "./verdicts/mails";
+import { isLost, isRepeated, type Told, type Turn, turns } from "./verdicts/mails";
 import { type Note, notesOf } from "./verdicts/notes";
 import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
 import { isEmailVerified } from "./verdicts/row";
@@ -33,13 +33,19 @@ export interface PlannedUser {
   /** null where the user is left out. */
   readonly declared: ClerkUserInputs | null;
   readonly told: Told;
-  /** null for whoever is not told, or not yet. */
-  readonly invitation: InvitationInputs | null;
+  readonly way: Way;
+  /** The mails that are out, or go out now: the one that tells, and reminders. */
+  readonly notifications: readonly NotificationInputs[];
+  readonly isReminderPending: boolean;
+  /** The attempt of a mail whose outcome nobody knows and nobody can look up; 0 where there is none. */
+  readonly unknownMail: number;
 }
 
 export interface Plan {
   readonly users: readonly PlannedUser[];
   readonly mails: MailFacts;
+  /** How many reminders are out. */
+  readonly remindersOut: number;
   readonly findings: readonly Finding[];
   /** The users of decisions that change nothing, any more or at all. */
   readonly idleDecisions: readonly string[];
@@ -94,7 +100,13 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
     withinBounds(judged, world, settings).map((standing) => plannedUser(world, settings, standing)),
   );
   const findings = [...world.findings, ...instanceFindings(world.clerk, users, settings)];
-  return { users, mails: world.mails, findings, idleDecisions: idleDecisions(world.decisions, users) };
+  return {
+    users,
+    mails: world.mails,
+    remindersOut: [...world.ledger.reminders.values()].flat().filter(isMailHeld).length,
+    findings,
+    idleDecisions: idleDecisions(world.decisions, users),
+  };
 }
 
 type JudgedRow = Omit<Standing, "judged"> & { readonly judged: Judged };
@@ -153,7 +165,7 @@ function plannedUser(
   world: World,
   settings: PlanSettings,
   { row, profile, entry, held, decision, judged, passwords }: JudgedRow,
-): Omit<PlannedUser, "told" | "invitation"> {
+): Omit<PlannedUser, keyof MailPart> {
   const isLeftOut = judged.verdict === "excluded" || (judged.verdict === "blocked" && held === undefined);
   const declared: ClerkUserInputs | null = isLeftOut
     ? null
@@ -200,47 +212,83 @@ function emailStatus(
 }
 
 /** Whom this run tells. Whoever is adopted has an account already. */
+type MailPart = Pick<PlannedUser, "told" | "way" | "notifications" | "isReminderPending" | "unknownMail">;
+
 function withMails(
   world: World,
   settings: PlanSettings,
-  users: readonly Omit<PlannedUser, "told" | "invitation">[],
+  users: readonly Omit<PlannedUser, keyof MailPart>[],
 ): PlannedUser[] {
+  const rows = new Map(world.rows.map((row) => [row.userId, row]));
   const recipients = users.flatMap(({ userId, verdict, declared }) => {
     if (declared === null) return [];
     const entry = world.ledger.users.get(userId);
     const isAdopted = verdict === "adopt" || entry?.origin === "adopted";
-    const linkedAt = entry?.linkedAt?.getTime() ?? null;
-    return [{ userId, email: declared.profile.email, isOurs: !isAdopted, linkedAt }];
+    const lastActiveAt = rows.get(userId)?.lastActiveAt ?? null;
+    return [
+      {
+        userId,
+        email: declared.profile.email,
+        isOurs: !isAdopted,
+        passwords: declared.passwords,
+        linkedAt: entry?.linkedAt?.getTime() ?? null,
+        lastActiveAt: lastActiveAt === null ? null : Date.parse(lastActiveAt),
+        hasArrived: entry?.clerkUserId != null && world.arrivals.has(entry.clerkUserId),
+      },
+    ];
   });
-  const told = turns(recipients, world.ledger, settings, world.mails);
+  const all = turns(recipients, world.ledger, settings, world.mails);
   return users.map((user) => {
-    const turn = told.get(user.userId) ?? "never";
-    const isDeclared = turn === "sent" || turn === "now";
+    const turn = all.get(user.userId) ?? nobody;
+    const isTold = turn.told === "sent" || turn.told === "now";
+    const numbers = [...(isTold ? [0] : []), ...turn.reminders];
+    const { declared } = user;
+    const isInvited = turn.told === "now" && world.mails.invitedByOthers.has(declared?.profile.email ?? "");
     return {
       ...user,
-      told: turn,
-      invitation: isDeclared && user.declared !== null ? invite(world, settings, user.declared) : null,
+      notes: isInvited ? [...user.notes, "invited-by-others"] : user.notes,
+      told: turn.told,
+      way: turn.way,
+      notifications:
+        declared === null ? [] : numbers.map((number) => mailTo(world, settings, declared, turn.way, number)),
+      isReminderPending: turn.isReminderPending,
+      unknownMail: unknownMailOf(world, user.userId)?.attempt ?? 0,
     };
   });
 }
 
-function invite(world: World, settings: PlanSettings, user: ClerkUserInputs): InvitationInputs {
-  const entry = world.ledger.invitations.get(user.userId);
+const nobody: Turn = { told: "never", way: "invitation", reminders: [], isReminderPending: false };
+
+function mailTo(
+  world: World,
+  settings: PlanSettings,
+  user: ClerkUserInputs,
+  way: Way,
+  number: number,
+): NotificationInputs {
+  const { userId, label, project, stack, decidedEmail } = user;
   const { email } = user.profile;
+  const entry =
+    number === 0
+      ? world.ledger.notifications.get(userId)
+      : world.ledger.reminders.get(userId)?.find((reminder) => reminder.number === number);
+  const resend = world.decisions.get(userId)?.resend;
   return {
-    userId: user.userId,
-    label: user.label,
-    project: user.project,
-    stack: user.stack,
-    email,
-    decidedEmail: user.decidedEmail,
+    ...{ userId, number, way, label, project, stack, email, decidedEmail },
     redirectUrl: settings.clerkInviteRedirectUrl ?? "",
-    attempt: (entry?.attempt ?? 1) + (wentElsewhere(entry, user.userId, email) ? 1 : 0),
+    attempt:
+      (entry?.attempt ?? 1) + (entry !== undefined && isRepeated(entry, email, resend, settings) ? 1 : 0),
   };
 }
 
+function unknownMailOf({ ledger }: Records, userId: string): LedgerNotification | undefined {
+  return [ledger.notifications.get(userId), ...(ledger.reminders.get(userId) ?? [])].find(
+    (mail) => mail !== undefined && isLost(mail),
+  );
+}
+
 /** Which codes show that a decision is at work; an address goes on being at work for as long as the user is declared. */
-const atWork: Readonly<Record<Exclude<keyof Decision, "email">, readonly ReasonCode[]>> = {
+const atWork: Readonly<Record<Exclude<keyof Decision, "email" | "resend">, readonly ReasonCode[]>> = {
   skip: ["skipped"],
   adopt: ["adopt-decision", "not-adoptable", "cut-off-adoption", "linked-by-row", "beyond-limit"],
   passwords: ["decided-reset", "held", "reserved-email", "beyond-limit"],
@@ -253,9 +301,10 @@ function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): str
   return [...decisions].flatMap(([userId, decision]) => {
     const user = byId.get(userId);
     if (user === undefined) return [userId];
-    const { email, ...others } = decision;
+    const { email, resend, ...others } = decision;
     const isAtWork =
       (email !== undefined && user.declared !== null) ||
+      (resend !== undefined && resend === user.unknownMail) ||
       (["skip", "adopt", "passwords", "recreate", "forget"] as const).some(
         (kind) => others[kind] !== undefined && atWork[kind].includes(user.code),
       );

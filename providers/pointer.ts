@@ -2,6 +2,6 @@
  * What Pulumi stores as the code of a resource: one line that loads today's provider from the checkout. It is
  * stored with every user and is what `destroy` and `refresh` run later, so these paths never change.
  */
-export function providerPointer(folder: "migration" | "clerk-user" | "clerk-invitation"): string {
+export function providerPointer(folder: "migration" | "clerk-user" | "notification"): string {
   return `require("tsx/cjs");exports.handler=()=>require("./providers/${folder}/provider.ts").provider`;
 }

@@ -2,7 +2,9 @@ import { z } from "zod";
 
 import { addressOrDomain } from "./clerk-user/inputs";
 import { MigrationError } from "./errors";
-import { defaultUsersTable, type UsersTable } from "./postgres/users-table";
+import { mailProblems, mailShape, paceShape } from "./mail/settings";
+import { tableShape, withTable } from "./postgres/table-settings";
+import { choice, count, flag, isEncryptedOrLocal, isWebAddress, list } from "./setting-kinds";
 
 /** The settings that may come from the environment, which then wins over stack config. */
 const environmentNames: Readonly<Record<string, string>> = {
@@ -16,10 +18,15 @@ const environmentNames: Readonly<Record<string, string>> = {
   allowUndeliverable: "MIGRATE_ALLOW_UNDELIVERABLE",
   rollback: "ROLLBACK",
   rollbackSignedIn: "ROLLBACK_SIGNED_IN",
+  smtpUrl: "SMTP_URL",
+  mailFrom: "MAIL_FROM",
+  mailReplyTo: "MAIL_REPLY_TO",
+  mailTemplates: "MAIL_TEMPLATES",
+  appName: "APP_NAME",
 };
 
-/** These two never stand in stack config as plain text. */
-const secrets = ["databaseUrl", "clerkSecretKey"];
+/** These never stand in stack config as plain text. */
+const secrets = ["databaseUrl", "clerkSecretKey", "smtpUrl"];
 
 /**
  * Of one run, never of the stack. `destroy` sees the config that the last `up` stored, so what decides a rollback
@@ -57,85 +64,6 @@ const issuerUrl = z
     "CLERK_ISSUER_URL is not a web address: it should look like https://clerk.example.com.",
   );
 
-const choice = <const T extends readonly [string, ...string[]]>(name: string, values: T) =>
-  z.enum(
-    values,
-    `${name} has to be ${values.join(" or ")}. Correct it, or remove it for the default, ${values[0]}.`,
-  );
-
-const flag = (name: string) =>
-  z
-    .enum(
-      ["true", "false"],
-      `${name} has to be true or false. Correct it with \`pulumi config set ${name} …\`.`,
-    )
-    .transform((text) => text === "true");
-
-const count = (name: string) =>
-  z
-    .string()
-    .regex(
-      /^\d{1,9}$/,
-      `${name} has to be a whole number from 0. Correct it with \`pulumi config set ${name} …\`.`,
-    )
-    .transform(Number);
-
-/** A table or column name as Postgres has it, without quotes. */
-const identifier = (name: string) =>
-  z
-    .string()
-    .regex(
-      /^[^"\s.]+$/,
-      `${name} has to be the plain name of a column, without quotes, spaces or dots. Correct it.`,
-    );
-
-const column = (name: string, preset: string) => identifier(name).default(preset);
-
-/** `none` says that there is no such column. */
-const optionalColumn = (name: string, preset: string | null) =>
-  identifier(name)
-    .optional()
-    .transform((given) => (given === "none" ? null : (given ?? preset)));
-
-/** Items between commas, semicolons or spaces. */
-const list = z
-  .string()
-  .default("")
-  .transform((text) => text.split(/[\s,;]+/u).filter((item) => item !== ""));
-
-const COLUMN = "column:";
-
-const tableShape = {
-  usersTable: z
-    .string()
-    .regex(
-      /^[^"\s.]+(\.[^"\s.]+)?$/,
-      "usersTable has to be a table, or a schema and a table with a dot between, without quotes. Correct it.",
-    )
-    .default(defaultUsersTable.name),
-  userIdColumn: column("userIdColumn", defaultUsersTable.userId),
-  emailColumn: column("emailColumn", defaultUsersTable.email),
-  passwordHashColumn: column("passwordHashColumn", defaultUsersTable.passwordHash),
-  clerkUserIdColumn: column("clerkUserIdColumn", defaultUsersTable.clerkUserId),
-  nameColumn: optionalColumn("nameColumn", defaultUsersTable.fullName),
-  firstNameColumn: optionalColumn("firstNameColumn", null),
-  lastNameColumn: optionalColumn("lastNameColumn", null),
-  createdAtColumn: optionalColumn("createdAtColumn", defaultUsersTable.createdAt),
-  usernameColumn: optionalColumn("usernameColumn", null),
-  phoneColumn: optionalColumn("phoneColumn", null),
-  publicMetadataColumn: optionalColumn("publicMetadataColumn", null),
-  privateMetadataColumn: optionalColumn("privateMetadataColumn", null),
-  bannedColumn: optionalColumn("bannedColumn", null),
-  deletedColumn: optionalColumn("deletedColumn", null),
-  emailVerified: z
-    .string()
-    .regex(
-      /^(all|none|column:[^"\s.]+)$/,
-      "emailVerified has to be all, none or column:<name>. Correct it, or remove it for the default, all.",
-    )
-    .default("all"),
-};
-
 /** What a provider needs to reach the two systems, for any operation, and how it may roll back. */
 const connectionShape = {
   databaseUrl: postgresUrl,
@@ -153,6 +81,7 @@ const connectionShape = {
   rollbackSignedIn: choice("ROLLBACK_SIGNED_IN", ["refuse", "unlink", "delete"]).default("refuse"),
   legalConsent: choice("legalConsent", ["require", "skip"]).default("require"),
   bypassDeviceTrust: flag("bypassDeviceTrust").default(false),
+  ...mailShape,
   ...tableShape,
 };
 
@@ -163,7 +92,7 @@ const settingsShape = {
     .string()
     .refine(
       isEncryptedOrLocal,
-      "CLERK_INVITE_REDIRECT_URL has to be an https address (http only for localhost): it is where invitations lead to. Correct it, or leave it out for Clerk's Account Portal.",
+      "CLERK_INVITE_REDIRECT_URL has to be an https address (http only for localhost): it is where mails lead to. Correct it, or leave it out for Clerk's Account Portal.",
     )
     .optional(),
   email: z.string().optional(),
@@ -183,9 +112,10 @@ const settingsShape = {
   clerkUserLimit: count("clerkUserLimit").default(0),
   allowUndeliverable: flag("allowUndeliverable").default(false),
   passwords: choice("passwords", ["carry", "reset"]).default("carry"),
-  notify: choice("notify", ["invitation", "none"]).default("invitation"),
+  notify: choice("notify", ["invitation", "sign-in-link", "announcement", "none"]).default("invitation"),
   notifyOnly: list,
-  invitationsPerHour: count("invitationsPerHour").default(0),
+  ...paceShape,
+  rehearseOnProduction: flag("rehearseOnProduction").default(false),
   reveal: flag("reveal").default(false),
   allowRemovals: count("allowRemovals").default(0),
   decisions: z.string().default("decisions.yaml"),
@@ -197,7 +127,13 @@ const connectionSchema = z
   .object(connectionShape)
   .superRefine(refuseProductionByAccident)
   .transform(withTable);
-const settingsSchema = z.object(settingsShape).superRefine(refuseProductionByAccident).transform(withTable);
+const settingsSchema = z
+  .object(settingsShape)
+  .superRefine(refuseProductionByAccident)
+  .superRefine((settings, context) => {
+    for (const message of mailProblems(settings)) context.addIssue({ code: "custom", message });
+  })
+  .transform(withTable);
 
 export type ConnectionSettings = z.infer<typeof connectionSchema>;
 export type Settings = z.infer<typeof settingsSchema>;
@@ -299,43 +235,4 @@ function refuseProductionByAccident(
     message:
       "CLERK_SECRET_KEY is a live key, but this stack does not say that it is meant for production. Run `pulumi config set allowProduction true` on the stack that is, or use a test key.",
   });
-}
-
-/** The settings of the table in one piece, as the queries want it. */
-function withTable<T extends z.infer<z.ZodObject<typeof tableShape>>>(
-  settings: T,
-): T & { table: UsersTable } {
-  const { emailVerified } = settings;
-  const hasParts = settings.firstNameColumn !== null || settings.lastNameColumn !== null;
-  const table: UsersTable = {
-    name: settings.usersTable,
-    userId: settings.userIdColumn,
-    email: settings.emailColumn,
-    passwordHash: settings.passwordHashColumn,
-    clerkUserId: settings.clerkUserIdColumn,
-    fullName: hasParts ? null : settings.nameColumn,
-    firstName: settings.firstNameColumn,
-    lastName: settings.lastNameColumn,
-    createdAt: settings.createdAtColumn,
-    username: settings.usernameColumn,
-    phoneNumber: settings.phoneColumn,
-    publicMetadata: settings.publicMetadataColumn,
-    privateMetadata: settings.privateMetadataColumn,
-    banned: settings.bannedColumn,
-    deleted: settings.deletedColumn,
-    emailVerified: emailVerified.startsWith(COLUMN) ? emailVerified.slice(COLUMN.length) : null,
-  };
-  return { ...settings, table };
-}
-
-function isWebAddress(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
-}
-
-function isEncryptedOrLocal(text: string): boolean {
-  if (!isWebAddress(text)) return false;
-  const { protocol, hostname } = new URL(text);
-  return (
-    protocol === "https:" || hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]"
-  );
 }

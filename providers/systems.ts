@@ -1,5 +1,6 @@
 import { type Clerk, type Instance, openClerk } from "./clerk/client";
 import { MigrationError } from "./errors";
+import { type Mailer, openMailer } from "./mail/mailer";
 import { type Database, openDatabase } from "./postgres/database";
 import type { Owner } from "./postgres/ledger";
 import { holdWriterLock, type WriterLock } from "./postgres/writer-lock";
@@ -14,6 +15,8 @@ export interface Systems {
   instance(): Promise<Instance>;
   /** Makes this process the stack's only writer and says for whom it writes. Asked before the first write. */
   writer(stack: string): Promise<Owner>;
+  /** Opened when the first mail of our own goes out. Throws where a setting is missing, or a template is wrong. */
+  mailer(): Mailer;
   /** A sentence for the operator that is no error. */
   warn(sentence: string): void;
   /** Frees connections and locks; a provider process does so by exiting. */
@@ -24,6 +27,7 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
   const locks = new Map<string, Promise<WriterLock>>();
   const held: WriterLock[] = [];
   let instance: Promise<Instance> | undefined;
+  let mailer: Mailer | undefined;
 
   const clerk = openClerk({
     secretKey: settings.clerkSecretKey,
@@ -58,8 +62,10 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
       const [{ id }] = await Promise.all([askInstance(), lock(stack)]);
       return { stack, clerkInstanceId: id };
     },
+    mailer: () => (mailer ??= openMailer(settings)),
     warn,
     async close() {
+      mailer?.close();
       await Promise.all(held.map((lock) => lock.release()));
       if (!database.ended) await database.end();
     },

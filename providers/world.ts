@@ -18,19 +18,41 @@ export interface Records {
   readonly now: number;
 }
 
-/** Which mails of the instance have gone out lately, whoever sent them. */
-export interface MailFacts {
-  readonly lastHour: number;
+/** Mails of a span of time that ends now. */
+export interface Sent {
+  readonly count: number;
+  /** Milliseconds since 1970 of the oldest of them. */
+  readonly oldest: number | null;
+}
+
+export interface ChannelFacts {
+  readonly hour: Sent;
+  readonly day: Sent;
   /** Of a development instance, which delivers 100 a month; null where there is no such limit. */
   readonly thisMonth: number | null;
-  /** Milliseconds since 1970 when the first of the last hour's mails is an hour old; null where there is none. */
-  readonly nextAt: number | null;
+  /** Why nothing can go out now; empty where it can. */
+  readonly problem: string;
+}
+
+/** Which mails have gone out lately. */
+export interface MailFacts {
+  /** Of the Clerk instance, whoever sent them. */
+  readonly invitations: ChannelFacts;
+  readonly own: ChannelFacts;
+  /** Milliseconds since 1970 of the first mail of our own. */
+  readonly firstOwn: number | null;
+  /** Lower-case addresses that somebody else has invited. */
+  readonly invitedByOthers: ReadonlySet<string>;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 }
 
 /** What is there before a run, on both sides. */
 export interface World extends Records {
   readonly clerk: ClerkFacts;
   readonly mails: MailFacts;
+  /** Who has ever signed in: by Clerk's user id, milliseconds since 1970 of the last time. */
+  readonly arrivals: ReadonlyMap<string, number>;
   /** Of the database and of the instance as a whole. */
   readonly findings: readonly Finding[];
 }
@@ -49,6 +71,12 @@ export type PlanSettings = Pick<
   | "notify"
   | "notifyOnly"
   | "invitationsPerHour"
+  | "mailsPerHour"
+  | "mailsPerDay"
+  | "mailWarmUp"
+  | "redirectAllMailTo"
+  | "remindAfterDays"
+  | "maxReminders"
   | "clerkInviteRedirectUrl"
   | "reveal"
   | "allowRemovals"

@@ -59,7 +59,7 @@ const outputsSchema = z.object({
   }),
   failed: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
   blocked: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
-  invitations: z.object({
+  notifications: z.object({
     sent: z.number(),
     failed: z.number(),
     pending: z.number(),

@@ -1,7 +1,7 @@
-import type { InvitationInputs } from "../providers/clerk-invitation/inputs";
 import type { ClerkUserInputs } from "../providers/clerk-user/inputs";
 import type { MigrationInputs } from "../providers/migration/inputs";
 import { ensureMigration } from "../providers/migration/lifecycle";
+import type { NotificationInputs } from "../providers/notification/inputs";
 import { observeStack } from "../providers/observe";
 import { makePlan, type Plan } from "../providers/plan";
 import { openDatabase } from "../providers/postgres/database";
@@ -45,7 +45,12 @@ export interface TestSystems {
   world(changes?: Readonly<Record<string, string>>): Promise<World>;
   /** What the program would declare of this user now. */
   declared(userId: string, changes?: Readonly<Record<string, string>>): Promise<ClerkUserInputs>;
-  invitation(userId: string): Promise<InvitationInputs>;
+  /** The mail that tells, or the reminder of that number. */
+  notification(
+    userId: string,
+    changes?: Readonly<Record<string, string>>,
+    number?: number,
+  ): Promise<NotificationInputs>;
   query<T extends object>(text: string, values?: readonly unknown[]): Promise<T[]>;
   /** The one Clerk user who carries this legacy id. */
   live(userId: string): User | undefined;
@@ -130,10 +135,11 @@ export async function openTestSystems({
       if (declared == null) throw new Error(`The plan leaves ${userId} out.`);
       return declared;
     },
-    async invitation(userId) {
-      const invitation = (await planned(userId))?.invitation;
-      if (invitation == null) throw new Error(`The plan has no invitation for ${userId}.`);
-      return invitation;
+    async notification(userId, changes, number = 0) {
+      const mails = (await planned(userId, changes))?.notifications ?? [];
+      const mail = mails.find((one) => one.number === number);
+      if (mail === undefined) throw new Error(`The plan has no mail for ${userId}.`);
+      return mail;
     },
     query,
     live: (userId) => clerk.store.userByExternalId(userId),

@@ -9,6 +9,7 @@ import {
   type ClerkInvitation,
   type ClerkUser,
   clerkUserSchema,
+  type InvitationMark,
   invitationSchema,
   type Mark,
   markKey,
@@ -48,7 +49,9 @@ export interface ClerkUserChanges {
 export interface NewInvitation {
   readonly emailAddress: string;
   readonly redirectUrl: string | null;
-  readonly mark: Mark & { readonly userId: string };
+  /** 1 to 365. @default Clerk's, 30 */
+  readonly expiresInDays?: number;
+  readonly mark: InvitationMark;
 }
 
 export interface SignInToken {
@@ -63,6 +66,8 @@ const signInTokenSchema = z.object({ id: z.string(), url: z.string(), token: z.s
 export interface Instance {
   readonly id: string;
   readonly kind: "development" | "production" | "unknown";
+  /** Empty where the instance names none. */
+  readonly allowedOrigins: readonly string[];
 }
 
 export type UserFilter = "user_id" | "external_id" | "email_address" | "username" | "phone_number";
@@ -109,10 +114,18 @@ export function openClerk(options: RequestOptions) {
 
     /** The instance of the key. Also the cheapest way to find out that the key is wrong. */
     async instance(): Promise<Instance> {
-      const schema = z.object({ id: z.string(), environment_type: z.string().optional() });
+      const schema = z.object({
+        id: z.string(),
+        environment_type: z.string().optional(),
+        allowed_origins: z.array(z.string()).nullish(),
+      });
       const instance = await get("GET /instance", "/instance", schema);
       const kind = instance.environment_type;
-      return { id: instance.id, kind: kind === "production" || kind === "development" ? kind : "unknown" };
+      return {
+        id: instance.id,
+        kind: kind === "production" || kind === "development" ? kind : "unknown",
+        allowedOrigins: instance.allowed_origins ?? [],
+      };
     },
 
     /** The Frontend API addresses of the instance. */
@@ -254,6 +267,7 @@ export function openClerk(options: RequestOptions) {
           notify: true,
           publicMetadata: { [markKey]: invitation.mark },
           ...(invitation.redirectUrl === null ? {} : { redirectUrl: invitation.redirectUrl }),
+          ...(invitation.expiresInDays === undefined ? {} : { expiresInDays: invitation.expiresInDays }),
         });
         return invitationSchema.parse(created.raw);
       });
@@ -267,12 +281,30 @@ export function openClerk(options: RequestOptions) {
       return data.filter((invitation) => invitation.emailAddress.toLowerCase() === address);
     },
 
-    /** When the newest 500 invitations of the instance were made, whoever made them: milliseconds since 1970. */
-    async invitationTimes(): Promise<number[]> {
+    /** The newest 500 of the instance, whoever made them, revoked ones left out. */
+    async recentInvitations(): Promise<ClerkInvitation[]> {
       const query = new URLSearchParams({ limit: "500", paginated: "true", order_by: "-created_at" });
-      const times = z.object({ data: z.array(z.object({ created_at: z.number() })) });
-      const { data } = await get("GET /invitations", `/invitations?${query.toString()}`, times);
-      return data.map((invitation) => invitation.created_at);
+      const schema = z.object({ data: z.array(invitationSchema) });
+      return (await get("GET /invitations", `/invitations?${query.toString()}`, schema)).data;
+    },
+
+    /** Who has ever signed in: by Clerk's user id, milliseconds since 1970 of the last time. 500 a request. */
+    async arrivals(): Promise<Map<string, number>> {
+      const arrivals = new Map<string, number>();
+      const schema = z.array(z.object({ id: z.string(), last_sign_in_at: z.number().nullable() }));
+      for (let after: string | undefined; ;) {
+        const query = new URLSearchParams({
+          limit: ALL_PAGE.toString(),
+          order_by: "-created_at",
+          // The filter drops 0.
+          last_sign_in_at_after: "1",
+        });
+        if (after !== undefined) query.set("starting_after", after);
+        const page = await get("GET /users", `/users?${query.toString()}`, schema);
+        for (const user of page) arrivals.set(user.id, user.last_sign_in_at ?? 0);
+        if (page.length < ALL_PAGE) return arrivals;
+        after = page.at(-1)?.id;
+      }
     },
 
     /** False where there is nothing to revoke any more: accepted, expired, revoked or gone. */

@@ -78,7 +78,10 @@ export function isOurs(user: ClerkUser, userId: string, mark: Mark): boolean {
   return user.externalId === userId && user.mark?.project === mark.project && user.mark.stack === mark.stack;
 }
 
-const invitationMarkSchema = markSchema.extend({ userId: z.string() });
+/** number: which reminder; absent for the first mail. */
+const invitationMarkSchema = markSchema.extend({ userId: z.string(), number: z.number().optional() });
+
+export type InvitationMark = z.infer<typeof invitationMarkSchema>;
 
 export const invitationSchema = z
   .object({

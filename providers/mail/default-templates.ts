@@ -3,6 +3,7 @@ import { type MailKind, type MailTemplate, parseTemplate } from "./templates";
 /** In the form of the files that may replace them. */
 export const defaultTexts: Readonly<Record<MailKind, string>> = {
   "sign-in-link": `Subject: Your sign-in link for {{appName}}
+Reminder: Reminder: your sign-in link for {{appName}}
 
 Hello {{firstName}},
 
@@ -15,6 +16,7 @@ It works once, until {{expires}}. There is no hurry: you can also sign in later,
 Please keep this mail to yourself, because whoever has the link can sign in as you. If you no longer use {{appName}}, you need not do anything.
 `,
   announcement: `Subject: {{appName}} has a new sign-in
+Reminder: Reminder: {{appName}} has a new sign-in
 
 Hello {{firstName}},
 

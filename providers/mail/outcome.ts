@@ -63,18 +63,27 @@ const stages: Readonly<Record<MailStage, string>> = {
   message: "for the message",
 };
 
-/** For a person: what became of the mail and what to do. */
-export function describeOutcome(outcome: MailOutcome): string {
-  if (outcome.outcome === "accepted") return "The mail server took the mail.";
+/** For a person: what became of the mail and what to do. Empty remedy: nothing. */
+export function explainOutcome(outcome: MailOutcome): { readonly reason: string; readonly remedy: string } {
+  if (outcome.outcome === "accepted") return { reason: "The mail server took the mail.", remedy: "" };
   const { stage, reply } = outcome;
   const said = reply === null ? "" : ` (${reply})`;
   switch (outcome.outcome) {
     case "refused":
-      return `The mail server refused the mail ${stages[stage]}${said}: it was not sent. ${remedies[stage]}`;
+      return {
+        reason: `The mail server refused the mail ${stages[stage]}${said}; it was not sent.`,
+        remedy: remedies[stage],
+      };
     case "deferred":
-      return `The mail could not be sent now, ${stages[stage]}${said}: it was not sent. Try again later.`;
+      return {
+        reason: `The mail could not be sent now, ${stages[stage]}${said}; it was not sent.`,
+        remedy: `The next \`up\` tries again. If it goes on: ${remedies[stage]}`,
+      };
     case "unknown":
-      return `Nobody knows whether the mail was sent${said}: the mail server never said whether it took the message. Look into the mail server's log before you send it again.`;
+      return {
+        reason: `Nobody knows whether the mail was sent${said}: the mail server never said whether it took the message.`,
+        remedy: "Look into the mail server's log before it is sent again.",
+      };
   }
 }
 

@@ -1,74 +1,95 @@
 import { z } from "zod";
 
-import { MigrationError } from "../errors";
+import { count, list } from "../setting-kinds";
 import { addressOf, isOneAddress } from "./message";
 
 const sender = (name: string) =>
   z
-    .string(
-      `${name} is not set: it is what the mails come from, e.g. Your App <hello@example.com>. Set it in the environment or in .env.`,
-    )
+    .string()
     .refine(
       (text) => isOneAddress(addressOf(text)) && !/[\r\n]/.test(text),
-      `${name} is not an address: it should look like Your App <hello@example.com>.`,
+      `${name} is not an address: it should look like Your App <hello@example.com>. Correct it.`,
     );
 
-const webAddress = (name: string) =>
-  z
+/** How mails go out. All of it is needed only where the mails are our own. */
+export const mailShape = {
+  smtpUrl: z.string().optional(),
+  mailFrom: sender("MAIL_FROM").optional(),
+  mailReplyTo: sender("MAIL_REPLY_TO").optional(),
+  /** The directory of templates; the defaults without one. */
+  mailTemplates: z.string().optional(),
+  appName: z.string().optional(),
+  redirectAllMailTo: z
     .string()
+    .refine(isOneAddress, "redirectAllMailTo has to be one address, without a name. Correct it.")
+    .optional(),
+  linkExpiresInDays: count("linkExpiresInDays")
     .refine(
-      (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
-      `${name} is not a web address: it should look like https://app.example.com/sign-in.`,
-    );
+      (days) => days >= 1 && days <= 365,
+      "linkExpiresInDays has to be from 1 to 365. Correct it with `pulumi config set linkExpiresInDays …`.",
+    )
+    .default(14),
+};
 
-const schema = z.object({
-  MAIL_FROM: sender("MAIL_FROM"),
-  MAIL_REPLY_TO: sender("MAIL_REPLY_TO").nullable(),
-  MAIL_TEMPLATES: z.string().nullable(),
-  MAIL_REDIRECT_ALL_TO: z
-    .string()
-    .refine(isOneAddress, "MAIL_REDIRECT_ALL_TO has to be one address, without a name.")
-    .nullable(),
-  APP_NAME: z.string(
-    "APP_NAME is not set: it is what the mails call your application. Set it in the environment or in .env.",
-  ),
-  SIGN_IN_URL: webAddress("SIGN_IN_URL").nullable(),
-});
+const mailSchema = z.object(mailShape);
+export type MailSettings = z.infer<typeof mailSchema>;
 
-export interface MailSettings {
-  readonly from: string;
-  readonly replyTo: string | null;
-  /** Where templates lie; null: the defaults. */
-  readonly templates: string | null;
-  readonly redirectAllMailTo: string | null;
-  readonly appName: string;
-  readonly signInUrl: string | null;
+/** How fast, and when again. */
+export const paceShape = {
+  invitationsPerHour: count("invitationsPerHour").default(0),
+  mailsPerHour: count("mailsPerHour").default(100),
+  mailsPerDay: count("mailsPerDay").default(1000),
+  mailWarmUp: list
+    .refine((days) => days.every((day) => /^[1-9]\d{0,6}$/.test(day)), {
+      error: "mailWarmUp has to be numbers of mails, one for each day, e.g. 50 100 200 400. Correct it.",
+    })
+    .transform((days) => days.map(Number)),
+  remindAfterDays: count("remindAfterDays").default(0),
+  maxReminders: count("maxReminders").default(1),
+};
+
+interface Chosen extends MailSettings {
+  readonly notify: string;
+  readonly clerkInviteRedirectUrl?: string | undefined;
+  readonly clerkSecretKey: string;
+  readonly rehearseOnProduction: boolean;
 }
 
-/** Throws one error that lists every problem. Empty means unset. */
-export function parseMailSettings(environment: Readonly<Record<string, string | undefined>>): MailSettings {
-  const given = (name: string) => environment[name]?.trim() || undefined;
-  const optional = ["MAIL_REPLY_TO", "MAIL_TEMPLATES", "MAIL_REDIRECT_ALL_TO", "SIGN_IN_URL"];
-  const raw = Object.fromEntries(
-    Object.keys(schema.shape).map((name) => [
-      name,
-      given(name) ?? (optional.includes(name) ? null : undefined),
-    ]),
-  );
-  const result = schema.safeParse(raw);
-  if (!result.success)
-    throw new MigrationError(
-      "mail-settings",
-      "The settings of the mails need your attention:",
-      `\n${result.error.issues.map(({ message }) => `  - ${message}`).join("\n")}`,
-    );
-  const { data } = result;
-  return {
-    from: data.MAIL_FROM,
-    replyTo: data.MAIL_REPLY_TO,
-    templates: data.MAIL_TEMPLATES,
-    redirectAllMailTo: data.MAIL_REDIRECT_ALL_TO,
-    appName: data.APP_NAME,
-    signInUrl: data.SIGN_IN_URL,
-  };
+/** What is missing, or does not go together. */
+export function mailProblems(settings: Chosen): string[] {
+  const { notify, redirectAllMailTo } = settings;
+  if (notify === "invitation" || notify === "none")
+    return redirectAllMailTo !== undefined && notify === "invitation"
+      ? [
+          "redirectAllMailTo cannot redirect invitations, because Clerk sends those. Set notify to sign-in-link, announcement or none, or remove redirectAllMailTo.",
+        ]
+      : [];
+  const needed = [
+    [
+      "SMTP_URL",
+      settings.smtpUrl,
+      "which mail server sends them, e.g. smtps://user:password@smtp.example.com:465",
+    ],
+    ["MAIL_FROM", settings.mailFrom, "whom they come from, e.g. Your App <hello@example.com>"],
+    ["APP_NAME", settings.appName, "what they call your application"],
+    [
+      "CLERK_INVITE_REDIRECT_URL",
+      settings.clerkInviteRedirectUrl,
+      "the page with <SignIn/> that they lead to",
+    ],
+  ] as const;
+  const isLive = settings.clerkSecretKey.startsWith("sk_live_");
+  return [
+    ...needed
+      .filter(([, value]) => value === undefined)
+      .map(
+        ([name, , meaning]) =>
+          `${name} is not set, and notify is ${notify}: mails of our own need it (${meaning}). Set it in the environment or in .env.`,
+      ),
+    ...(isLive && redirectAllMailTo !== undefined && !settings.rehearseOnProduction
+      ? [
+          "redirectAllMailTo is set together with a live key: users would be migrated, and nobody told. If that is meant, run `pulumi config set rehearseOnProduction true` as well.",
+        ]
+      : []),
+  ];
 }

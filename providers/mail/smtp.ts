@@ -92,6 +92,16 @@ export function openSmtp(options: SmtpOptions) {
   return {
     sendMail,
 
+    /** Connects and logs in, as a mail would, and sends nothing. */
+    async check(): Promise<MailOutcome> {
+      try {
+        await transport.verify();
+        return { outcome: "accepted" };
+      } catch (error) {
+        return outcomeOf(error, false);
+      }
+    },
+
     /** Mails that are still under way are cut off. */
     close(): void {
       transport.close();

@@ -18,6 +18,8 @@ export type MailValues =
 
 export interface MailTemplate {
   readonly subject: string;
+  /** Of a reminder, which says the same otherwise. */
+  readonly reminderSubject: string;
   /** BCP 47; also how dates are written. */
   readonly language: string;
   readonly text: string;
@@ -54,9 +56,10 @@ export function parseTemplate(
   html: TemplateSource | null,
 ): { readonly template: MailTemplate; readonly problems: readonly string[] } {
   const head = readHead(text);
-  const { subject = "", language = "en", button = "Sign in" } = head.fields;
+  const { subject = "", reminder = subject, language = "en", button = "Sign in" } = head.fields;
   const template: MailTemplate = {
     subject,
+    reminderSubject: reminder,
     language,
     text: head.body,
     html: html?.content ?? htmlFrame(head.body, { title: subject, language, button }),
@@ -75,8 +78,8 @@ export function parseTemplate(
 }
 
 /** The mail for one user. */
-export function renderMail(templates: MailTemplates, given: MailValues): MailContent {
-  const { subject, language, text, html } = templates[given.kind];
+export function renderMail(templates: MailTemplates, given: MailValues, isReminder = false): MailContent {
+  const { subject, reminderSubject, language, text, html } = templates[given.kind];
   const values: Readonly<Record<string, string>> = {
     appName: given.appName,
     signInUrl: given.signInUrl,
@@ -86,7 +89,7 @@ export function renderMail(templates: MailTemplates, given: MailValues): MailCon
       : {}),
   };
   return {
-    subject: fill(subject, values, (value) => value),
+    subject: fill(isReminder ? reminderSubject : subject, values, (value) => value),
     text: fill(text, values, (value) => value),
     html: fill(html, values, escapeHtml),
   };
@@ -121,32 +124,38 @@ function dateText(date: Date, language: string): string {
 }
 
 interface Head {
-  readonly fields: { readonly subject?: string; readonly language?: string; readonly button?: string };
+  readonly fields: {
+    readonly subject?: string;
+    readonly reminder?: string;
+    readonly language?: string;
+    readonly button?: string;
+  };
   readonly body: string;
   readonly problems: readonly string[];
 }
 
-/** `Subject: …`, and perhaps `Language: …` and `Button: …`, before the first empty line. */
+/** `Subject: …`, and perhaps `Reminder: …`, `Language: …` and `Button: …`, before the first empty line. */
 function readHead({ name, content }: TemplateSource): Head {
   const lines = content.replace(/^\uFEFF/, "").split(/\r?\n/);
   const end = lines.findIndex((line) => line.trim() === "");
   const fields: Record<string, string> = {};
   const problems: string[] = [];
   for (const [index, line] of lines.slice(0, end === -1 ? undefined : end).entries()) {
-    const [, field = "", value = ""] = /^(Subject|Language|Button):\s*(.*\S)\s*$/i.exec(line) ?? [];
+    const [, field = "", value = ""] = /^(Subject|Reminder|Language|Button):\s*(.*\S)\s*$/i.exec(line) ?? [];
     if (field === "")
       problems.push(
-        `${name}, line ${(index + 1).toString()}: only Subject:, Language: and Button: may stand before the first empty line.`,
+        `${name}, line ${(index + 1).toString()}: only Subject:, Reminder:, Language: and Button: may stand before the first empty line.`,
       );
     else fields[field.toLowerCase()] = value;
   }
-  const { subject, language, button } = fields;
+  const { subject, reminder, language, button } = fields;
   if (subject === undefined) problems.push(`${name}, line 1: it has to begin with a line "Subject: …".`);
   const isLanguage = language === undefined || isLanguageTag(language);
   if (!isLanguage) problems.push(`${name}: Language: has to be a language tag, e.g. en or de.`);
   return {
     fields: {
       ...(subject === undefined ? {} : { subject }),
+      ...(reminder === undefined ? {} : { reminder }),
       ...(language === undefined || !isLanguage ? {} : { language }),
       ...(button === undefined ? {} : { button }),
     },

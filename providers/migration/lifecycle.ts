@@ -1,8 +1,8 @@
 import { ClerkError } from "../clerk/errors";
 import type { Mark } from "../clerk/user";
-import { takeBackInvitation } from "../clerk-invitation/lifecycle";
 import { rollBackUser } from "../clerk-user/lifecycle";
 import { MigrationError, otherInstance } from "../errors";
+import { takeBackNotification } from "../notification/lifecycle";
 import { ensureLedger, hasLedger, isHeld, isMailHeld, readLedger } from "../postgres/ledger";
 import type { Systems } from "../systems";
 import type { MigrationInputs } from "./inputs";
@@ -33,17 +33,19 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
   const failures: MigrationError[] = [];
 
   // One whose revocation was cut off is no longer held, and may still be open.
-  const invitations = [...ledger.invitations.values()].filter(
-    (invitation) => isMailHeld(invitation) || invitation.status === "revoking",
+  const mails = [...ledger.notifications.values(), ...[...ledger.reminders.values()].flat()].filter(
+    (mail) => isMailHeld(mail) || mail.status === "revoking",
   );
   const users = [...ledger.users.values()].filter((user) => isHeld(user) && user.stack === inputs.stack);
   const work = [
-    ...invitations.map(({ userId, attempt }) => ({
+    ...mails.map(({ userId, number, way, attempt }) => ({
       userId,
       undo: () =>
-        takeBackInvitation(systems, owner, {
+        takeBackNotification(systems, owner, {
           ...mark,
           userId,
+          number,
+          way,
           attempt,
           label: "",
           email: "",

@@ -1,5 +1,5 @@
 -- What Postgres remembers of the migration. Idempotent: run by every stack's `migration` resource.
--- No digest, key, token, invitation link, e-mail address or name is ever stored here.
+-- No digest, key, token, link, e-mail address or name is ever stored here.
 create schema if not exists clerk_migration;
 
 create table if not exists clerk_migration.users (
@@ -32,24 +32,32 @@ create table if not exists clerk_migration.users (
 alter table clerk_migration.users add column if not exists external_id_set boolean not null default false;
 create index if not exists users_stack on clerk_migration.users (stack, user_id);
 
-create table if not exists clerk_migration.invitations (
-  user_id text primary key,
+create table if not exists clerk_migration.notifications (
+  user_id text not null,
+  -- 0 is the mail that tells a user; from 1 on they are reminders.
+  number integer not null default 0,
+  -- Fixed when the user is first told, or tried to be.
+  way text not null check (way in ('invitation', 'sign-in-link', 'announcement')),
   stack text not null,
   clerk_instance_id text not null,
-  invitation_id text,
+  -- Clerk's id of the invitation or of the sign-in token, for taking it back. Never the token.
+  credential_id text,
   -- Which address it went to, without storing the address.
   email_fingerprint text,
   -- sending, revoking: the request may have left. unknown: it left and nobody knows the outcome. failed: nothing was sent.
-  status text not null check (status in ('sending', 'sent', 'unknown', 'failed', 'revoking', 'revoked')),
+  -- rehearsed: it went to the address for rehearsals.
+  status text not null
+    check (status in ('sending', 'sent', 'rehearsed', 'unknown', 'failed', 'revoking', 'revoked')),
   attempt integer not null default 1,
   failure_code text,
   failure_reason text,
   failure_remedy text,
   sent_at timestamptz,
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  primary key (user_id, number)
 );
-create index if not exists invitations_stack on clerk_migration.invitations (stack, user_id);
+create index if not exists notifications_stack on clerk_migration.notifications (stack, user_id);
 
 create table if not exists clerk_migration.runs (
   run_id bigint generated always as identity primary key,
@@ -91,13 +99,13 @@ drop trigger if exists record_change on clerk_migration.users;
 create trigger record_change after update on clerk_migration.users
   for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
   execute function clerk_migration.record_event();
-drop trigger if exists record_insert on clerk_migration.invitations;
-create trigger record_insert after insert on clerk_migration.invitations
+drop trigger if exists record_insert on clerk_migration.notifications;
+create trigger record_insert after insert on clerk_migration.notifications
   for each row execute function clerk_migration.record_event();
-drop trigger if exists record_change on clerk_migration.invitations;
-create trigger record_change after update on clerk_migration.invitations
+drop trigger if exists record_change on clerk_migration.notifications;
+create trigger record_change after update on clerk_migration.notifications
   for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
   execute function clerk_migration.record_event();
 
 -- Tells whether this file has to run again.
-comment on table clerk_migration.events is 'The memory of clerk-migration, version 2';
+comment on table clerk_migration.events is 'The memory of clerk-migration, version 3';

@@ -63,30 +63,41 @@ export const userSchema = z
     failure: failureOf(row),
   }));
 
-export const invitationSchema = z
+/** By which mail a user is told: Clerk's own, ours with a link that signs in, or ours without. */
+export const ways = ["invitation", "sign-in-link", "announcement"] as const;
+export type Way = (typeof ways)[number];
+
+export const notificationSchema = z
   .object({
     user_id: z.string(),
+    number: z.number(),
+    way: z.enum(ways),
     stack: z.string(),
     clerk_instance_id: z.string(),
-    invitation_id: z.string().nullable(),
+    credential_id: z.string().nullable(),
     email_fingerprint: z.string().nullable(),
-    status: z.enum(["sending", "sent", "unknown", "failed", "revoking", "revoked"]),
+    status: z.enum(["sending", "sent", "rehearsed", "unknown", "failed", "revoking", "revoked"]),
     attempt: z.number(),
+    sent_at: z.date().nullable(),
     ...failureColumns,
   })
   .transform((row) => ({
     userId: row.user_id,
+    /** 0 tells the user; from 1 on they are reminders. */
+    number: row.number,
+    way: row.way,
     stack: row.stack,
     clerkInstanceId: row.clerk_instance_id,
-    invitationId: row.invitation_id,
+    credentialId: row.credential_id,
     emailFingerprint: row.email_fingerprint,
     status: row.status,
     attempt: row.attempt,
+    sentAt: row.sent_at,
     failure: failureOf(row),
   }));
 
 export type LedgerUser = z.infer<typeof userSchema>;
-export type LedgerInvitation = z.infer<typeof invitationSchema>;
+export type LedgerNotification = z.infer<typeof notificationSchema>;
 
 /** What a stack holds is always declared, whatever the filters of the day. */
 export function isHeld(user: LedgerUser): boolean {
@@ -94,30 +105,42 @@ export function isHeld(user: LedgerUser): boolean {
 }
 
 /** A mail that is sent or being sent, or may have been. */
-export function isMailHeld(invitation: LedgerInvitation): boolean {
-  return invitation.status === "sending" || invitation.status === "sent" || invitation.status === "unknown";
+export function isMailHeld({ status }: Pick<LedgerNotification, "status">): boolean {
+  return status === "sending" || status === "sent" || status === "unknown";
 }
 
 export interface Ledger {
   /** By `user_id`: this stack's rows, and those that other stacks hold. */
   readonly users: ReadonlyMap<string, LedgerUser>;
-  /** By `user_id`: this stack's rows. */
-  readonly invitations: ReadonlyMap<string, LedgerInvitation>;
+  /** By `user_id`: the mails by which this stack tells its users. */
+  readonly notifications: ReadonlyMap<string, LedgerNotification>;
+  /** By `user_id`, in order: this stack's reminders. */
+  readonly reminders: ReadonlyMap<string, readonly LedgerNotification[]>;
 }
 
 /** Reads what the ledger says of this stack. A database without a ledger has an empty one. */
 export async function readLedger(connection: Connection, stack: string): Promise<Ledger> {
-  if (!(await hasLedger(connection))) return { users: new Map(), invitations: new Map() };
+  if (!(await hasLedger(connection)))
+    return { users: new Map(), notifications: new Map(), reminders: new Map() };
   const users = await connection.query(
     "select * from clerk_migration.users where stack = $1 or status in ('creating', 'linked', 'unlinking')",
     [stack],
   );
-  const invitations = await connection.query("select * from clerk_migration.invitations where stack = $1", [
-    stack,
-  ]);
+  const notifications = await connection.query(
+    "select * from clerk_migration.notifications where stack = $1 order by user_id, number",
+    [stack],
+  );
+  const all = z.array(notificationSchema).parse(notifications.rows);
+  const reminders = new Map<string, LedgerNotification[]>();
+  for (const reminder of all.filter(({ number }) => number > 0)) {
+    const earlier = reminders.get(reminder.userId);
+    if (earlier === undefined) reminders.set(reminder.userId, [reminder]);
+    else earlier.push(reminder);
+  }
   return {
     users: byUserId(z.array(userSchema).parse(users.rows)),
-    invitations: byUserId(z.array(invitationSchema).parse(invitations.rows)),
+    notifications: byUserId(all.filter(({ number }) => number === 0)),
+    reminders,
   };
 }
 

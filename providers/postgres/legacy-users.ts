@@ -26,6 +26,8 @@ export interface UserRow {
   readonly isSelected: boolean;
   /** RFC 3339 in UTC, with milliseconds; null where the row has none or one that is not a date. */
   readonly createdAt: string | null;
+  /** The same of the last activity. */
+  readonly lastActiveAt: string | null;
   readonly clerkUserId: string | null;
   /** null where the row has no digest. */
   readonly digest: DigestFacts | null;
@@ -73,6 +75,9 @@ const flagSql = (column: string | null) =>
   column === null ? "false" : `coalesce(${columnSql(column)}::text not in ('false', 'f', '0', ''), false)`;
 
 /** JSON spells every date type the same way, whatever the session's date style and zone. */
+const timeSql = (column: string | null) =>
+  column === null ? "null::text" : `to_json(${columnSql(column)}) #>> '{}'`;
+
 function columnsSql(table: UsersTable, where = ""): string {
   const text = (column: string | null) => `${columnSql(column)}::text`;
   return `${text(table.userId)} as user_id, ${text(table.email)} as email, ${text(table.fullName)} as name,
@@ -83,7 +88,7 @@ function columnsSql(table: UsersTable, where = ""): string {
     ${table.emailVerified === null ? "null::boolean" : flagSql(table.emailVerified)} as is_email_verified,
     ${where === "" ? "true" : `coalesce((${where}\n), false)`} as is_selected,
     ${text(table.passwordHash)} as password_hash, ${text(table.clerkUserId)} as clerk_user_id,
-    ${table.createdAt === null ? "null::text" : `to_json(${columnSql(table.createdAt)}) #>> '{}'`} as created_at`;
+    ${timeSql(table.createdAt)} as created_at, ${timeSql(table.lastActive)} as last_active_at`;
 }
 
 const rowSchema = z
@@ -104,6 +109,7 @@ const rowSchema = z
     password_hash: z.string().nullable(),
     clerk_user_id: z.string().nullable(),
     created_at: z.string().nullable(),
+    last_active_at: z.string().nullable(),
   })
   .transform((row) => ({
     userId: row.user_id,
@@ -121,6 +127,7 @@ const rowSchema = z
     isSelected: row.is_selected,
     clerkUserId: row.clerk_user_id,
     createdAt: utcTimestamp(row.created_at),
+    lastActiveAt: utcTimestamp(row.last_active_at),
     // An empty digest is a row without one: nobody can sign in with it.
     passwordDigest: row.password_hash === "" ? null : row.password_hash,
   }));

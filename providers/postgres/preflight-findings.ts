@@ -44,6 +44,7 @@ const roles = [
   "firstName",
   "lastName",
   "createdAt",
+  "lastActive",
   "username",
   "phoneNumber",
   "publicMetadata",

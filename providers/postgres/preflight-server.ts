@@ -97,7 +97,7 @@ function isLocal(host: string): boolean {
 /** What a run does with the ledger's tables, once they are there. Triggers write the events, as whoever runs. */
 const ledgerPrivileges: Readonly<Record<string, readonly string[]>> = {
   users: ["select", "insert", "update"],
-  invitations: ["select", "insert", "update"],
+  notifications: ["select", "insert", "update"],
   runs: ["select", "insert", "update"],
   events: ["insert"],
 };

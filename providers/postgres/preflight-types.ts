@@ -22,6 +22,7 @@ const byRole: Readonly<Record<ColumnRole, Judge>> = {
   firstName: asText,
   lastName: asText,
   createdAt: asTime,
+  lastActive: asTime,
   username: asText,
   phoneNumber: asText,
   publicMetadata: asMetadata,

@@ -14,6 +14,8 @@ export interface UsersTable {
   readonly firstName: string | null;
   readonly lastName: string | null;
   readonly createdAt: string | null;
+  /** When the user last did something; decides who is told first. */
+  readonly lastActive: string | null;
   readonly username: string | null;
   /** E.164. */
   readonly phoneNumber: string | null;
@@ -38,6 +40,7 @@ export const defaultUsersTable: UsersTable = {
   firstName: null,
   lastName: null,
   createdAt: "created_at",
+  lastActive: null,
   username: null,
   phoneNumber: null,
   publicMetadata: null,

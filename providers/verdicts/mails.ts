@@ -1,12 +1,9 @@
 import { addressOrDomain, domainOf } from "../clerk-user/inputs";
-import { isMailHeld, type Ledger, type LedgerInvitation } from "../postgres/ledger";
+import { isMailHeld, type Ledger, type LedgerNotification, type Way } from "../postgres/ledger";
 import { fingerprintOf } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
 import type { MailFacts } from "../world";
-
-/** Clerk's limits (clerk.com/docs, system limits; test e-mails): the second are dropped without a word beyond it. */
-const INVITATIONS_PER_HOUR = 100;
-export const DEVELOPMENT_MAILS_PER_MONTH = 100;
+import { type Channel, paceOf, type PaceSettings } from "./pace";
 
 /** sent: is or may be out. now: this run sends it. later: its turn has not come. never: not to be told. */
 export type Told = "sent" | "now" | "later" | "never";
@@ -17,71 +14,140 @@ export interface Recipient {
   readonly email: string;
   /** Whether the program declares the user at all, and made the account itself. */
   readonly isOurs: boolean;
+  /** reset: whoever has no password in Clerk gets no mail that speaks of one. */
+  readonly passwords: "carry" | "reset";
   /** Milliseconds since 1970 of the link; null for those who are linked by this run. */
   readonly linkedAt: number | null;
+  /** Milliseconds since 1970 of the last activity, as far as a column says so. */
+  readonly lastActiveAt: number | null;
+  readonly hasArrived: boolean;
 }
 
-type MailSettings = Pick<Settings, "notify" | "notifyOnly" | "heldOnly" | "invitationsPerHour">;
+export type MailSettings = PaceSettings &
+  Pick<
+    Settings,
+    "notify" | "notifyOnly" | "heldOnly" | "redirectAllMailTo" | "remindAfterDays" | "maxReminders"
+  >;
+
+/** What becomes of one user's mails. */
+export interface Turn {
+  readonly told: Told;
+  /** Fixed when the user is first told, or tried to be. */
+  readonly way: Way;
+  /** The numbers of the reminders that are out, or go out now. */
+  readonly reminders: readonly number[];
+  /** The reminder that is due and whose turn has not come. */
+  readonly isReminderPending: boolean;
+}
+
+export function channelOf(way: Way): Channel {
+  return way === "invitation" ? "invitations" : "own";
+}
 
 /**
  * Who is told by this run. Mails that are out stay declared whatever the settings of the day; new ones follow them, as
- * many as the last hour and the month leave, in the order in which the users were migrated.
+ * many as the last hours, the day and the month leave, in the order of the last activity where a column says it, else in that
+ * of the migration. Reminders come after them.
  */
 export function turns(
   recipients: readonly Recipient[],
-  ledger: Pick<Ledger, "invitations">,
+  ledger: Pick<Ledger, "notifications" | "reminders">,
   settings: MailSettings,
   facts: MailFacts,
-): ReadonlyMap<string, Told> {
-  const told = new Map<string, Told>();
-  const waiting: Recipient[] = [];
+): ReadonlyMap<string, Turn> {
   const only = new Set(settings.notifyOnly.map(addressOrDomain));
+  const room = {
+    invitations: paceOf("invitations", settings, facts).room,
+    own: paceOf("own", settings, facts).room,
+  };
+  const takeRoom = (way: Way) => room[channelOf(way)]-- > 0;
+  const standing = new Map<string, { told: Told; reminders: number[]; isReminderPending: boolean }>();
+  const waiting: Recipient[] = [];
+  const due: { readonly userId: string; readonly number: number; readonly since: number }[] = [];
   for (const recipient of recipients) {
     const { userId, email } = recipient;
-    const entry = ledger.invitations.get(userId);
+    const entry = ledger.notifications.get(userId);
+    const held = (ledger.reminders.get(userId) ?? []).filter(
+      (mail) => isOut(mail, settings) && !wentElsewhere(mail, userId, email),
+    );
     const isChosen = only.size === 0 || only.has(email) || only.has(domainOf(email));
-    if (entry !== undefined && isMailHeld(entry)) told.set(userId, "sent");
-    else if (settings.notify === "none" || settings.heldOnly || !recipient.isOurs || !isChosen)
-      told.set(userId, "never");
-    else waiting.push(recipient);
+    const mayBeTold = settings.notify !== "none" && !settings.heldOnly && recipient.isOurs && isChosen;
+    const isTold = entry !== undefined && isOut(entry, settings);
+    standing.set(userId, {
+      told: isTold ? "sent" : "never",
+      reminders: held.map(({ number }) => number),
+      isReminderPending: false,
+    });
+    if (!isTold && mayBeTold) waiting.push(recipient);
+    const reminder =
+      isTold && mayBeTold ? nextReminder(recipient, entry, held, settings, facts.now) : undefined;
+    if (reminder !== undefined) due.push({ userId, ...reminder });
   }
-  const order = (recipient: Recipient) => recipient.linkedAt ?? Infinity;
-  const room = mailRoom(settings, facts);
-  waiting
-    .toSorted((a, b) => (order(a) === order(b) ? 0 : order(a) - order(b)))
-    .forEach(({ userId }, position) => told.set(userId, position < room ? "now" : "later"));
-  return told;
+  for (const recipient of waiting.toSorted(byTurn)) {
+    const turn = standing.get(recipient.userId);
+    if (turn !== undefined) turn.told = takeRoom(wayOf(recipient, ledger, settings)) ? "now" : "later";
+  }
+  const byId = new Map(recipients.map((recipient) => [recipient.userId, recipient]));
+  for (const { userId, number } of due.toSorted((a, b) => a.since - b.since)) {
+    const [turn, recipient] = [standing.get(userId), byId.get(userId)];
+    if (turn === undefined || recipient === undefined) continue;
+    if (takeRoom(wayOf(recipient, ledger, settings))) turn.reminders.push(number);
+    else turn.isReminderPending = true;
+  }
+  return new Map(
+    recipients.map((recipient) => [
+      recipient.userId,
+      {
+        ...(standing.get(recipient.userId) ?? { told: "never", reminders: [], isReminderPending: false }),
+        way: wayOf(recipient, ledger, settings),
+      },
+    ]),
+  );
 }
 
-export function invitationsPerHour(settings: Pick<Settings, "invitationsPerHour">): number {
-  return settings.invitationsPerHour || INVITATIONS_PER_HOUR;
+/** A rehearsed mail is out for as long as the rehearsal lasts. */
+function isOut(entry: LedgerNotification, settings: Pick<Settings, "redirectAllMailTo">): boolean {
+  return isMailHeld(entry) || (entry.status === "rehearsed" && settings.redirectAllMailTo !== undefined);
 }
 
-/** How many mails may go out now. */
-function mailRoom(settings: Pick<Settings, "invitationsPerHour">, facts: MailFacts): number {
-  const byHour = invitationsPerHour(settings) - facts.lastHour;
-  const byMonth = facts.thisMonth === null ? Infinity : DEVELOPMENT_MAILS_PER_MONTH - facts.thisMonth;
-  return Math.max(0, Math.min(byHour, byMonth));
+function wayOf(
+  { userId, passwords }: Recipient,
+  { notifications }: Pick<Ledger, "notifications">,
+  { notify }: Pick<Settings, "notify">,
+): Way {
+  const before = notifications.get(userId)?.way;
+  if (before !== undefined) return before;
+  if (notify === "none") return "invitation";
+  return notify === "announcement" && passwords === "reset" ? "sign-in-link" : notify;
 }
 
-/** Hours until the last of these mails is out, if a run comes by every hour. */
-export function hoursToSend(mails: number, settings: Pick<Settings, "invitationsPerHour">): number {
-  return Math.ceil(mails / invitationsPerHour(settings));
+function byTurn(a: Recipient, b: Recipient): number {
+  const activity = (b.lastActiveAt ?? 0) - (a.lastActiveAt ?? 0);
+  if (activity !== 0) return activity;
+  const [first, second] = [a.linkedAt ?? Infinity, b.linkedAt ?? Infinity];
+  return first === second ? 0 : first - second;
 }
 
-/** The same, but null where the month does not hold them. */
-export function hoursFor(
-  mails: number,
-  settings: Pick<Settings, "invitationsPerHour">,
-  { thisMonth }: Pick<MailFacts, "thisMonth">,
-): number | null {
-  const fits = thisMonth === null || mails <= DEVELOPMENT_MAILS_PER_MONTH - thisMonth;
-  return fits ? hoursToSend(mails, settings) : null;
+const DAY = 24 * 3_600_000;
+
+/** Whoever was told that long ago and has not arrived. A mail of unknown outcome is followed by none. */
+function nextReminder(
+  { hasArrived }: Recipient,
+  first: LedgerNotification,
+  reminders: readonly LedgerNotification[],
+  { remindAfterDays, maxReminders }: Pick<Settings, "remindAfterDays" | "maxReminders">,
+  now: number,
+): { readonly number: number; readonly since: number } | undefined {
+  const last = reminders.at(-1) ?? first;
+  if (remindAfterDays === 0 || hasArrived || last.status !== "sent" || last.sentAt === null) return undefined;
+  const number = last.number + 1;
+  const since = last.sentAt.getTime();
+  return number <= maxReminders && now - since >= remindAfterDays * DAY ? { number, since } : undefined;
 }
 
 /** Whether a mail that is out went to another address than the user has now. */
 export function wentElsewhere(
-  entry: Pick<LedgerInvitation, "status" | "emailFingerprint"> | undefined,
+  entry: Pick<LedgerNotification, "status" | "emailFingerprint"> | undefined,
   userId: string,
   email: string,
 ): boolean {
@@ -89,4 +155,21 @@ export function wentElsewhere(
   // One whose revocation was cut off may still be open.
   const isOut = entry.status === "sent" || entry.status === "revoking";
   return isOut && entry.emailFingerprint !== fingerprintOf(userId, email);
+}
+
+/** Whether nobody knows if this mail went out, and nobody can be asked. */
+export function isLost({ way, status }: LedgerNotification): boolean {
+  return way !== "invitation" && (status === "sending" || status === "unknown");
+}
+
+/** Whether a mail on record is to be sent once more: elsewhere, on a decision, or after a rehearsal. */
+export function isRepeated(
+  entry: LedgerNotification,
+  email: string,
+  resend: number | undefined,
+  settings: Pick<Settings, "redirectAllMailTo">,
+): boolean {
+  if (entry.status === "rehearsed") return settings.redirectAllMailTo === undefined;
+  if (isLost(entry)) return resend === entry.attempt;
+  return wentElsewhere(entry, entry.userId, email);
 }

@@ -3,7 +3,7 @@ import { addressOrDomain, type Profile } from "../clerk-user/inputs";
 import type { UserRow } from "../postgres/legacy-users";
 
 /** What is worth knowing of a user beside the verdict. */
-export type Note = "normalised" | "weak-digest" | "restricted";
+export type Note = "normalised" | "weak-digest" | "restricted" | "invited-by-others";
 
 /** OWASP's password storage cheat sheet asks for 10 at least. */
 const STRONG_COST = 10;

@@ -4,6 +4,9 @@ import { pendingMails, untilDone } from "../../commands/until-done";
 import type { Told } from "../../providers/verdicts/mails";
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const NOW = Date.parse("2026-01-01");
+const pace = { invitationsPerHour: 0, mailsPerHour: 100, mailsPerDay: 1000, mailWarmUp: [] };
 
 /** Rounds that send two mails each, with a clock that only waiting moves. */
 function rounds(mails: number, exitCodes: readonly number[] = []) {
@@ -53,10 +56,21 @@ test("stops waiting when it is interrupted", async () => {
 });
 
 test("waits until the oldest mail of the last hour is an hour old, and not where the month is used up", () => {
-  const of = (told: readonly Told[], mails: { thisMonth: number | null; nextAt: number | null }) =>
-    pendingMails({ users: told.map((turn) => ({ told: turn })), mails: { lastHour: 100, ...mails } }, 1_000);
-  expect(of(["sent", "never"], { thisMonth: null, nextAt: null })).toBeUndefined();
-  expect(of(["later", "later"], { thisMonth: null, nextAt: 61_000 })).toEqual({ mails: 2, waitMs: 65_000 });
-  expect(of(["now", "later"], { thisMonth: null, nextAt: 61_000 })).toEqual({ mails: 2, waitMs: MINUTE });
-  expect(of(["later"], { thisMonth: 100, nextAt: 61_000 })).toBeUndefined();
+  const sent = (oldest: number | null) => ({ count: oldest === null ? 0 : 100, oldest });
+  const of = (told: readonly Told[], oldest: number | null, thisMonth: number | null = null) => {
+    const quiet = { hour: sent(null), day: sent(null), thisMonth: null, problem: "" };
+    const mails = {
+      invitations: { ...quiet, hour: sent(oldest), thisMonth },
+      own: quiet,
+      firstOwn: null,
+      invitedByOthers: new Set<string>(),
+      now: NOW,
+    };
+    const users = told.map((turn) => ({ told: turn, way: "invitation", isReminderPending: false }) as const);
+    return pendingMails({ users, mails }, pace);
+  };
+  expect(of(["sent", "never"], null)).toBeUndefined();
+  expect(of(["later", "later"], NOW - HOUR + 60_000)).toEqual({ mails: 2, waitMs: 65_000 });
+  expect(of(["now", "later"], null)).toEqual({ mails: 2, waitMs: MINUTE });
+  expect(of(["later"], NOW - 1_000, 100)).toBeUndefined();
 });

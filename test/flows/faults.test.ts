@@ -150,11 +150,11 @@ test("a refused invitation undoes and blocks nobody, and the next up sends it", 
   expect(run.exitCode, run.output).toBe(0);
   expect(run.output).toContain("Not told, next up tries again: User ");
   expect((await stack.outputs()).summary).toMatchObject({ migrated: 36, failed: 0 });
-  expect((await stack.outputs()).invitations).toMatchObject({ sent: 33, failed: 3, pending: 0 });
+  expect((await stack.outputs()).notifications).toMatchObject({ sent: 33, failed: 3, pending: 0 });
 
   const next = await stack.up();
   expect(next.exitCode, next.output).toBe(0);
-  expect((await stack.outputs()).invitations).toMatchObject({
+  expect((await stack.outputs()).notifications).toMatchObject({
     sent: 36,
     failed: 0,
     pending: 0,

@@ -104,7 +104,7 @@ describe("36 of 44 users, there and back", () => {
       summary: { processed: 36, migrated: 36, adopted: 0, failed: 0, blocked: 0, excluded: 8 },
       failed: [],
       blocked: [],
-      invitations: { sent: 36, failed: 0, pending: 0, failures: [] },
+      notifications: { sent: 36, rehearsed: 0, failed: 0, unknown: 0, pending: 0, failures: [] },
     });
     printed += run.output;
   });
@@ -116,7 +116,7 @@ describe("36 of 44 users, there and back", () => {
     );
     const ledger = await connected(stack.databaseUrl, async (client) => {
       const rows: string[] = [];
-      for (const table of ["users", "invitations", "runs", "events"]) {
+      for (const table of ["users", "notifications", "runs", "events"]) {
         const dump = await client.query<{ row: string }>(
           `select row::text from clerk_migration.${table} row`,
         );

@@ -8,10 +8,10 @@ import type { Decision } from "../../providers/decisions";
 import { stackOutputs } from "../../providers/outputs";
 import { makePlan, questionsOf } from "../../providers/plan";
 import { describePlan } from "../../providers/plan-text";
-import type { LedgerInvitation, LedgerUser } from "../../providers/postgres/ledger";
+import type { LedgerNotification, LedgerUser } from "../../providers/postgres/ledger";
 import { type DigestFacts, fingerprintOf, type UserRow } from "../../providers/postgres/legacy-users";
 import type { reasons } from "../../providers/verdicts/reasons";
-import type { MailFacts, PlanSettings, World } from "../../providers/world";
+import type { ChannelFacts, MailFacts, PlanSettings, World } from "../../providers/world";
 import { PROJECT, STACK } from "../systems";
 
 const settings: PlanSettings = {
@@ -26,6 +26,12 @@ const settings: PlanSettings = {
   notify: "invitation",
   notifyOnly: [],
   invitationsPerHour: 0,
+  mailsPerHour: 100,
+  mailsPerDay: 1000,
+  mailWarmUp: [],
+  redirectAllMailTo: undefined,
+  remindAfterDays: 0,
+  maxReminders: 1,
   clerkInviteRedirectUrl: undefined,
   reveal: false,
   allowRemovals: 0,
@@ -107,6 +113,11 @@ const ours = (userId: string, changes: Partial<ClerkUser> = {}) =>
     ...changes,
   });
 
+const NOW = Date.parse("2026-01-01");
+const none = { count: 0, oldest: null };
+const quiet: ChannelFacts = { hour: none, day: none, thisMonth: null, problem: "" };
+const hourWith = (count: number) => ({ invitations: { hour: { count, oldest: NOW - 1_000 } } });
+
 function row(userId: string, changes: Partial<UserRow> = {}): UserRow {
   return {
     userId,
@@ -123,6 +134,7 @@ function row(userId: string, changes: Partial<UserRow> = {}): UserRow {
     isEmailVerified: null,
     isSelected: true,
     createdAt: "2024-01-02T03:04:05.000Z",
+    lastActiveAt: null,
     clerkUserId: null,
     digest: bcrypt(`digest of ${userId}`),
     ...changes,
@@ -153,35 +165,76 @@ function linked(of: UserRow, changes: Partial<LedgerUser> = {}): LedgerUser {
   };
 }
 
-function mail(userId: string, status: LedgerInvitation["status"]): LedgerInvitation {
-  const sent = { userId, stack: STACK, clerkInstanceId: "ins_1", invitationId: "inv_1" };
-  return { ...sent, emailFingerprint: null, status, attempt: 2, failure: null };
+function mail(
+  userId: string,
+  status: LedgerNotification["status"],
+  changes: Partial<LedgerNotification> = {},
+): LedgerNotification {
+  return {
+    userId,
+    number: 0,
+    way: "invitation",
+    stack: STACK,
+    clerkInstanceId: "ins_1",
+    credentialId: "inv_1",
+    emailFingerprint: null,
+    status,
+    attempt: 2,
+    sentAt: null,
+    failure: null,
+    ...changes,
+  };
 }
 
 interface Around {
   readonly users?: LedgerUser[];
-  readonly invitations?: LedgerInvitation[];
+  readonly notifications?: LedgerNotification[];
+  readonly reminders?: LedgerNotification[];
+  /** The users who have signed in. */
+  readonly arrived?: string[];
   readonly clerk?: ClerkFacts;
   readonly decisions?: Readonly<Record<string, Decision>>;
-  readonly mails?: Partial<MailFacts>;
+  readonly mails?: { invitations?: Partial<ChannelFacts>; own?: Partial<ChannelFacts> } & Partial<
+    Pick<MailFacts, "firstOwn" | "invitedByOthers">
+  >;
 }
 
 function world(
   rows: UserRow[],
-  { users = [], invitations = [], clerk = facts(), decisions = {}, mails = {} }: Around = {},
+  {
+    users = [],
+    notifications = [],
+    reminders = [],
+    arrived = [],
+    clerk = facts(),
+    decisions = {},
+    mails = {},
+  }: Around = {},
 ): World {
   const byId = <T extends { userId: string }>(entries: T[]) =>
     new Map(entries.map((entry) => [entry.userId, entry]));
   return {
     rows,
-    ledger: { users: byId(users), invitations: byId(invitations) },
+    ledger: {
+      users: byId(users),
+      notifications: byId(notifications),
+      reminders: new Map(reminders.map((reminder) => [reminder.userId, [reminder]])),
+    },
     project: PROJECT,
     stack: STACK,
     clerkInstanceId: "ins_1",
     decisions: new Map(Object.entries(decisions)),
-    now: Date.parse("2026-01-01"),
+    now: NOW,
     clerk,
-    mails: { lastHour: 0, thisMonth: null, nextAt: null, ...mails },
+    mails: {
+      firstOwn: null,
+      invitedByOthers: new Set(),
+      ...mails,
+      invitations: { ...quiet, ...mails.invitations },
+      own: { ...quiet, ...mails.own },
+      now: NOW,
+    },
+    arrivals: new Map(arrived.map((userId) => [`user_${userId}`, NOW])),
     findings: [],
   };
 }
@@ -475,17 +528,17 @@ describe("new rows", () => {
   test("whoever is adopted is not told: the account is in use already", () => {
     const clerk = facts([inClerk("user_x", "a@example.com")]);
     const [user] = planOf(world([row("a")], { clerk }), { existing: "adopt" }).users;
-    expect(user).toMatchObject({ verdict: "adopt", declared: { adopt: "user_x" }, invitation: null });
+    expect(user).toMatchObject({ verdict: "adopt", declared: { adopt: "user_x" }, notifications: [] });
   });
 });
 
 describe("mails", () => {
   const rows = ["a", "b", "c"].map((userId) => row(userId));
   const told = (of: World, changes: Partial<PlanSettings> = {}) =>
-    planOf(of, changes).users.map((user) => [user.told, user.invitation !== null]);
+    planOf(of, changes).users.map((user) => [user.told, user.notifications.length > 0]);
 
   test("go out as many as the last hour leaves; the rest is pending and declared by a later run", () => {
-    expect(told(world(rows, { mails: { lastHour: 98 } }))).toEqual([
+    expect(told(world(rows, { mails: hourWith(98) }))).toEqual([
       ["now", true],
       ["now", true],
       ["later", false],
@@ -495,13 +548,13 @@ describe("mails", () => {
       "later",
       "later",
     ]);
-    expect(told(world(rows, { mails: { lastHour: 250 } })).map(([turn]) => turn)).toEqual(
+    expect(told(world(rows, { mails: hourWith(250) })).map(([turn]) => turn)).toEqual(
       Array.from({ length: 3 }, () => "later"),
     );
   });
 
   test("of a development instance stop where Clerk would drop them without a word", () => {
-    const plan = planOf(world(rows, { mails: { thisMonth: 99 } }));
+    const plan = planOf(world(rows, { mails: { invitations: { thisMonth: 99 } } }));
     expect(plan.users.map((user) => user.told)).toEqual(["now", "later", "later"]);
     expect(describePlan(plan, settings)).toContain(
       "99 of the 100 mails are used that a development instance",
@@ -516,7 +569,7 @@ describe("mails", () => {
       linked(b, { linkedAt: new Date("2026-01-02") }),
       linked(c, { linkedAt: new Date("2026-01-01") }),
     ];
-    const around = { users, invitations: [mail("a", "sent")], mails: { lastHour: 99 } };
+    const around = { users, notifications: [mail("a", "sent")], mails: hourWith(99) };
     expect(told(world(done, around)).map(([turn]) => turn)).toEqual(["sent", "later", "now"]);
   });
 
@@ -536,10 +589,10 @@ describe("mails", () => {
   test("are declared anew where the one that is out went to another address", () => {
     const moved = { ...held, email: "new@example.com" };
     const out = { ...mail("a", "sent"), emailFingerprint: fingerprintOf("a", "a@example.com") };
-    const [user] = planOf(world([moved], { ...around(), invitations: [out] })).users;
-    expect(user?.invitation?.attempt).toBe(out.attempt + 1);
-    const [same] = planOf(world([held], { ...around(), invitations: [out] })).users;
-    expect(same?.invitation?.attempt).toBe(out.attempt);
+    const [user] = planOf(world([moved], { ...around(), notifications: [out] })).users;
+    expect(user?.notifications[0]?.attempt).toBe(out.attempt + 1);
+    const [same] = planOf(world([held], { ...around(), notifications: [out] })).users;
+    expect(same?.notifications[0]?.attempt).toBe(out.attempt);
   });
 
   test("that are pending are forecast", () => {
@@ -606,11 +659,11 @@ describe("held rows", () => {
     const plan = planOf(
       world([held, other], {
         users: [linked(held), linked(other)],
-        invitations: [mail("a", "sent"), mail("b", "failed")],
+        notifications: [mail("a", "sent"), mail("b", "failed")],
       }),
       { notify: "none" },
     );
-    expect(plan.users.map(({ invitation }) => invitation?.attempt)).toEqual([2, undefined]);
+    expect(plan.users.map(({ notifications }) => notifications[0]?.attempt)).toEqual([2, undefined]);
   });
 
   test("that are gone from the table stop the run before anything is declared", () => {
@@ -716,7 +769,7 @@ test("the outputs add up, and describe failures by user_id with their remedy", (
   const failure = { code: "email-taken", reason: "taken", remedy: "change it" };
   const before = world(rows, {
     users: [linked(held), linked(row("b"), { status: "refused", failure })],
-    invitations: [mail("a", "failed")],
+    notifications: [mail("a", "failed")],
   });
   const outputs = stackOutputs(
     makePlan(before, settings),
@@ -731,7 +784,7 @@ test("the outputs add up, and describe failures by user_id with their remedy", (
     failed: [{ userId: "b", reason: "taken", remedy: "change it" }],
     blocked: [{ userId: "c", reason: "has no e-mail address" }],
     excluded: [{ reason: "has no password hash", rows: 1 }],
-    invitations: { sent: 0, failed: 1, pending: 0 },
+    notifications: { sent: 0, failed: 1, pending: 0 },
   });
   const { processed, blocked, excluded } = outputs.summary;
   expect(processed + blocked + excluded).toBe(rows.length);

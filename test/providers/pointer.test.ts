@@ -9,7 +9,7 @@ test("what Pulumi stores as code never changes: it is what destroy runs for user
   expect(providerPointer("clerk-user")).toBe(
     `require("tsx/cjs");exports.handler=()=>require("./providers/clerk-user/provider.ts").provider`,
   );
-  expect(providerPointer("clerk-invitation")).toBe(
-    `require("tsx/cjs");exports.handler=()=>require("./providers/clerk-invitation/provider.ts").provider`,
+  expect(providerPointer("notification")).toBe(
+    `require("tsx/cjs");exports.handler=()=>require("./providers/notification/provider.ts").provider`,
   );
 });

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { ensureInvitation, revokeInvitation } from "../../providers/clerk-invitation/lifecycle";
 import { deleteUser, ensureUser } from "../../providers/clerk-user/lifecycle";
 import { messageOf } from "../../providers/errors";
 import { sweep } from "../../providers/migration/lifecycle";
+import { ensureNotification, takeBack } from "../../providers/notification/lifecycle";
 import { sampleUsers } from "../../sandbox/sample-users";
 import { holds } from "../holds";
 import { openTestSystems, type TestSystems } from "../systems";
@@ -19,7 +19,7 @@ async function dump(): Promise<string> {
   const tables = await on.query<{ name: string }>(
     "select table_name as name from information_schema.tables where table_schema = 'clerk_migration'",
   );
-  expect(tables.map(({ name }) => name).sort()).toEqual(["events", "invitations", "runs", "users"]);
+  expect(tables.map(({ name }) => name).sort()).toEqual(["events", "notifications", "runs", "users"]);
   const rows = await Promise.all(
     tables.map(({ name }) => on.query<{ row: string }>(`select row::text from clerk_migration.${name} row`)),
   );
@@ -53,10 +53,11 @@ test("a run with failures and a rollback leave no digest, key, link, address or 
   };
 
   const made = [];
-  for (const { declared, invitation } of (await on.plan()).users) {
-    if (declared === null || invitation === null) continue;
+  for (const { declared, notifications } of (await on.plan()).users) {
+    const [notification] = notifications;
+    if (declared === null || notification === undefined) continue;
     const user = await ensureUser(on.systems, declared).catch(note);
-    const mail = await ensureInvitation(on.systems, invitation).catch(note);
+    const mail = await ensureNotification(on.systems, notification).catch(note);
     made.push({ user, mail });
   }
   const afterUp = await dump();
@@ -65,7 +66,7 @@ test("a run with failures and a rollback leave no digest, key, link, address or 
   expect(made.filter(({ user }) => user !== undefined).length).toBeGreaterThan(30);
   expect(links.length).toBeGreaterThan(50);
   for (const { user, mail } of made.slice(0, 10)) {
-    if (mail !== undefined) await revokeInvitation(on.systems, mail);
+    if (mail !== undefined) await takeBack(on.systems, mail);
     if (user !== undefined) await deleteUser(on.systems, user);
   }
   await sweep(on.systems, on.migration);

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 
 import { messageOf } from "../../../providers/errors";
 import { type Mail, messageIdOf } from "../../../providers/mail/message";
-import { describeOutcome } from "../../../providers/mail/outcome";
+import { explainOutcome } from "../../../providers/mail/outcome";
 import { openSmtp, parseSmtpUrl, type Smtp, type SmtpOptions } from "../../../providers/mail/smtp";
 import {
   type LocalSmtp,
@@ -121,7 +121,7 @@ describe("what becomes of a mail when the server", () => {
     local.fail(fault);
     const found = await sendMail(mail);
     expect(found).toEqual({ outcome, stage, reply: code });
-    const sentence = describeOutcome(found);
+    const sentence = JSON.stringify(explainOutcome(found));
     expect(sentence).not.toContain("sarah");
     expect(sentence).toContain(outcome === "unknown" ? "Nobody knows" : "it was not sent");
     // Never twice, and nothing where we say so.

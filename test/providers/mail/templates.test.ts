@@ -151,7 +151,7 @@ describe("files", () => {
     expect(message.replaceAll(`${directory}/`, "mail/")).toMatchInlineSnapshot(`
       "9 things are wrong with the mail templates: 
         - mail/anouncement.txt is no template; those are sign-in-link.txt, sign-in-link.html, announcement.txt, announcement.html.
-        - mail/sign-in-link.txt, line 1: only Subject:, Language: and Button: may stand before the first empty line.
+        - mail/sign-in-link.txt, line 1: only Subject:, Reminder:, Language: and Button: may stand before the first empty line.
         - mail/sign-in-link.txt, line 1: it has to begin with a line "Subject: …".
         - mail/sign-in-link.txt, line 3: {{firstName}} has to follow a word and a space, because not everybody has a first name.
         - mail/sign-in-link.txt, line 3: {{lnk}} is no placeholder of this mail; those are {{firstName}}, {{appName}}, {{signInUrl}}, {{link}}, {{expires}}.

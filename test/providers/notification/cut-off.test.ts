@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import type { InvitationOutputs } from "../../../providers/clerk-invitation/inputs";
-import { ensureInvitation, revokeInvitation } from "../../../providers/clerk-invitation/lifecycle";
 import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { sweep } from "../../../providers/migration/lifecycle";
-import { readInvitation } from "../../../providers/postgres/ledger-invitations";
+import type { NotificationOutputs } from "../../../providers/notification/inputs";
+import { ensureNotification, takeBack } from "../../../providers/notification/lifecycle";
+import { readNotification } from "../../../providers/postgres/ledger-notifications";
 import { readUser } from "../../../providers/postgres/ledger-users";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { openTestSystems, SARAH, STACK, type TestSystems } from "../../systems";
@@ -18,11 +18,11 @@ beforeEach(async () => {
 });
 afterEach(() => on.close());
 
-const invite = async (): Promise<InvitationOutputs> =>
-  ensureInvitation(on.systems, await on.invitation(userId));
-const ledger = () => readInvitation(on.systems.database, userId);
+const invite = async (): Promise<NotificationOutputs> =>
+  ensureNotification(on.systems, await on.notification(userId));
+const ledger = () => readNotification(on.systems.database, { userId, number: 0 });
 const invitations = () => [...on.clerk.store.invitations.values()].map(({ status }) => status);
-const changeLedger = (set: string) => on.query(`update clerk_migration.invitations set ${set}`);
+const changeLedger = (set: string) => on.query(`update clerk_migration.notifications set ${set}`);
 
 async function rollBackUser(): Promise<void> {
   const held = await readUser(on.systems.database, userId);
@@ -44,8 +44,8 @@ describe("a mail whose outcome nobody knows", () => {
 
   test("is revoked with the stack, though the state knows no id of it", async () => {
     const outputs = await invite();
-    expect(outputs).toMatchObject({ status: "unknown", invitationId: "" });
-    await revokeInvitation(on.systems, outputs);
+    expect(outputs).toMatchObject({ status: "unknown", credentialId: "" });
+    await takeBack(on.systems, outputs);
     expect(invitations()).toEqual(["revoked"]);
     expect(await ledger()).toMatchObject({ status: "revoked" });
   });
@@ -60,7 +60,7 @@ describe("a mail whose outcome nobody knows", () => {
 
 test("a mail that was being sent when the run was killed is revoked by the root's delete", async () => {
   await invite();
-  await changeLedger("status = 'sending', invitation_id = null, email_fingerprint = null");
+  await changeLedger("status = 'sending', credential_id = null, email_fingerprint = null");
   await sweep(on.systems, on.migration);
   expect(invitations()).toEqual(["revoked"]);
 });
@@ -78,12 +78,12 @@ test("a revocation that was cut off is finished by the root's delete, once", asy
 });
 
 test("a second mail of unknown outcome is not mistaken for the first, which was revoked", async () => {
-  await revokeInvitation(on.systems, await invite());
+  await takeBack(on.systems, await invite());
   on.clerk.faults.add({ on: "POST /invitations", effect: { type: "cut-after" } });
   const second = await invite();
-  expect(await ledger()).toMatchObject({ status: "unknown", invitationId: null });
+  expect(await ledger()).toMatchObject({ status: "unknown", credentialId: null });
 
-  await revokeInvitation(on.systems, second);
+  await takeBack(on.systems, second);
 
   expect(invitations()).toEqual(["revoked", "revoked"]);
 });
@@ -106,16 +106,16 @@ test("an accepted one is left as it is", async () => {
   if (invitation === undefined) throw new Error("nobody was invited");
   on.clerk.store.invitations.set(invitation.id, { ...invitation, status: "accepted" });
 
-  await revokeInvitation(on.systems, outputs);
+  await takeBack(on.systems, outputs);
 
   expect(invitations()).toEqual(["accepted"]);
   expect(await ledger()).toMatchObject({ status: "sent" });
 });
 
 test("nobody is told whose user is not linked", async () => {
-  const inputs = await on.invitation(userId);
+  const inputs = await on.notification(userId);
   await rollBackUser();
-  expect(await ensureInvitation(on.systems, inputs)).toMatchObject({
+  expect(await ensureNotification(on.systems, inputs)).toMatchObject({
     status: "failed",
     reason: `User ${userId} is not linked to Clerk, so there is nothing to tell. See why the user's own resource failed; both are tried again by the next \`up\`.`,
   });
@@ -125,7 +125,7 @@ test("nobody is told whose user is not linked", async () => {
 test("an invitation of another Clerk instance is refused", async () => {
   const outputs = await invite();
   await changeLedger("clerk_instance_id = 'ins_other'");
-  await expect(revokeInvitation(on.systems, outputs)).rejects.toMatchObject({ code: "other-instance" });
+  await expect(takeBack(on.systems, outputs)).rejects.toMatchObject({ code: "other-instance" });
   expect(invitations()).toEqual(["pending"]);
 });
 
@@ -139,12 +139,12 @@ test("an hourly limit leaves the rest for a later up, which sends each once", as
     .flatMap(({ declared }) => (declared === null ? [] : [declared]))
     .slice(0, 4);
   for (const user of users) await ensureUser(on.systems, user);
-  const declared = (await on.plan()).users.flatMap(({ invitation, verdict }) =>
-    verdict === "unchanged" && invitation !== null ? [invitation] : [],
+  const declared = (await on.plan()).users.flatMap(({ notifications, verdict }) =>
+    verdict === "unchanged" ? notifications : [],
   );
 
   const outcomes = [];
-  for (const inputs of declared) outcomes.push((await ensureInvitation(on.systems, inputs)).status);
+  for (const inputs of declared) outcomes.push((await ensureNotification(on.systems, inputs)).status);
 
   expect(outcomes).toEqual(["sent", "sent", "failed", "failed"]);
   expect(on.clerk.store.outbox).toHaveLength(2);

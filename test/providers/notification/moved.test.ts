@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { differs } from "../../../providers/clerk-invitation/inputs";
-import { ensureInvitation } from "../../../providers/clerk-invitation/lifecycle";
 import { ensureUser } from "../../../providers/clerk-user/lifecycle";
-import { readInvitation } from "../../../providers/postgres/ledger-invitations";
+import { differs } from "../../../providers/notification/inputs";
+import { ensureNotification } from "../../../providers/notification/lifecycle";
+import { readNotification } from "../../../providers/postgres/ledger-notifications";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { openTestSystems, SARAH, type TestSystems } from "../../systems";
 
@@ -14,11 +14,11 @@ let on: TestSystems;
 beforeEach(async () => {
   on = await openTestSystems();
   await ensureUser(on.systems, await on.declared(userId));
-  await ensureInvitation(on.systems, await on.invitation(userId));
+  await ensureNotification(on.systems, await on.notification(userId));
 });
 afterEach(() => on.close());
 
-const ledger = () => readInvitation(on.systems.database, userId);
+const ledger = () => readNotification(on.systems.database, { userId, number: 0 });
 const move = async () => {
   await on.query("update users set email = $1 where user_id = $2", [NEW, userId]);
   await ensureUser(on.systems, await on.declared(userId));
@@ -31,16 +31,16 @@ const recipients = () => on.clerk.store.outbox.map((mail) => mail.to);
 
 test("an address that changes before the user has arrived: the old link is revoked and the new address told, once", async () => {
   await move();
-  const inputs = await on.invitation(userId);
+  const inputs = await on.notification(userId);
   expect(inputs.attempt).toBe(2);
 
-  const outputs = await ensureInvitation(on.systems, inputs);
+  const outputs = await ensureNotification(on.systems, inputs);
 
   expect(open()).toEqual([NEW]);
   expect(recipients()).toEqual([SARAH.email, NEW]);
-  const again = await on.invitation(userId);
+  const again = await on.notification(userId);
   expect(differs(outputs, again)).toBe(false);
-  await ensureInvitation(on.systems, again);
+  await ensureNotification(on.systems, again);
   expect(recipients()).toHaveLength(2);
 });
 
@@ -48,10 +48,10 @@ test("whoever has arrived by then is not told again", async () => {
   await signIn(on.clerk.issuer, { identifier: SARAH.email, password: SARAH.password });
   await move();
 
-  const outputs = await ensureInvitation(on.systems, await on.invitation(userId));
+  const outputs = await ensureNotification(on.systems, await on.notification(userId));
 
   expect(recipients()).toEqual([SARAH.email]);
-  expect(differs(outputs, await on.invitation(userId))).toBe(false);
+  expect(differs(outputs, await on.notification(userId))).toBe(false);
 });
 
 test.each(["POST /invitations/{invitation_id}/revoke", "POST /invitations"])(
@@ -59,11 +59,13 @@ test.each(["POST /invitations/{invitation_id}/revoke", "POST /invitations"])(
   async (kind) => {
     await move();
     on.clerk.faults.add({ on: kind, effect: { type: "answer", status: 403 } });
-    await ensureInvitation(on.systems, await on.invitation(userId)).catch(() => undefined);
+    const cut = await ensureNotification(on.systems, await on.notification(userId));
+    expect(cut.status).toBe("failed");
+    expect(on.warnings.join()).toContain(`User ${userId}`);
     on.clerk.faults.clear();
     await on.restart();
 
-    await ensureInvitation(on.systems, await on.invitation(userId));
+    await ensureNotification(on.systems, await on.notification(userId));
 
     expect(open()).toEqual([NEW]);
     expect(recipients()).toEqual([SARAH.email, NEW]);
@@ -72,7 +74,7 @@ test.each(["POST /invitations/{invitation_id}/revoke", "POST /invitations"])(
 );
 
 test("mails count against the hour whoever sent them: this stack, or the dashboard", async () => {
-  expect((await on.world()).mails).toMatchObject({ lastHour: 1, thisMonth: 1 });
+  expect((await on.world()).mails.invitations).toMatchObject({ hour: { count: 1 }, thisMonth: 1 });
   for (const address of ["x@example.com", "y@example.com"]) {
     const response = await fetch(`${on.clerk.url}/v1/invitations`, {
       method: "POST",
@@ -81,9 +83,9 @@ test("mails count against the hour whoever sent them: this stack, or the dashboa
     });
     expect(response.status).toBe(200);
   }
-  expect((await on.world()).mails).toMatchObject({ lastHour: 3, thisMonth: 3 });
-  await on.query("update clerk_migration.invitations set sent_at = now() - interval '2 hours'");
+  expect((await on.world()).mails.invitations).toMatchObject({ hour: { count: 3 }, thisMonth: 3 });
+  await on.query("update clerk_migration.notifications set sent_at = now() - interval '2 hours'");
   for (const [id, invitation] of on.clerk.store.invitations)
     on.clerk.store.invitations.set(id, { ...invitation, createdAt: Date.now() - 2 * 3_600_000 });
-  expect((await on.world()).mails).toMatchObject({ lastHour: 0, nextAt: null });
+  expect((await on.world()).mails.invitations).toMatchObject({ hour: { count: 0, oldest: null } });
 });

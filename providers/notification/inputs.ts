@@ -1,0 +1,46 @@
+import { z } from "zod";
+
+import { ways } from "../postgres/ledger";
+
+/** What is declared of one mail to one user. */
+export const notificationInputs = z.object({
+  userId: z.string(),
+  /** 0 is the mail that tells a user; from 1 on they are reminders. */
+  number: z.number(),
+  way: z.enum(ways),
+  label: z.string(),
+  project: z.string(),
+  stack: z.string(),
+  /** The address it goes to; encrypted in state. */
+  email: z.string(),
+  /** An address that a decision gives instead of the row's; encrypted, too. */
+  decidedEmail: z.string(),
+  /** The page that holds `<SignIn/>`; empty for Clerk's Account Portal. */
+  redirectUrl: z.string(),
+  /** Raised when the mail has to be tried again. */
+  attempt: z.number(),
+});
+
+export type NotificationInputs = z.infer<typeof notificationInputs>;
+
+/** Without the link, which is a credential. */
+export const notificationOutputs = notificationInputs.extend({
+  /** Clerk's id of the invitation or the sign-in token; empty where there is none. */
+  credentialId: z.string(),
+  /** not-needed: a reminder whose user had arrived before it was sent. */
+  status: z.enum(["sent", "rehearsed", "failed", "unknown", "not-needed"]),
+  /** Why it is not sent, and what to do; empty when it is. */
+  reason: z.string(),
+});
+
+export type NotificationOutputs = z.infer<typeof notificationOutputs>;
+
+/** The name of its resource. */
+export function nameOf({ userId, number }: Pick<NotificationInputs, "userId" | "number">): string {
+  return number === 0 ? userId : `${userId}/reminder-${number.toString()}`;
+}
+
+/** Only `attempt` sends again: a changed address, way or redirect never mails anybody twice. */
+export function differs(recorded: NotificationOutputs, declared: NotificationInputs): boolean {
+  return recorded.attempt !== declared.attempt;
+}

@@ -1,0 +1,257 @@
+import { ClerkError } from "../clerk/errors";
+import { normalEmail } from "../clerk-user/inputs";
+import { MigrationError, otherInstance } from "../errors";
+import type { LedgerNotification, Owner, Way } from "../postgres/ledger";
+import { claimNotification, readNotification, recordNotification } from "../postgres/ledger-notifications";
+import { readUser } from "../postgres/ledger-users";
+import { fingerprintOf, readRow } from "../postgres/legacy-users";
+import type { Systems } from "../systems";
+import { wentElsewhere } from "../verdicts/mails";
+import type { NotificationInputs, NotificationOutputs } from "./inputs";
+import { invitation } from "./invitation";
+import { ownMail } from "./own-mail";
+import { type Delivery, type Recipient, resendRemedy } from "./way";
+
+const deliveries: Readonly<Record<Way, Delivery>> = {
+  invitation,
+  "sign-in-link": ownMail,
+  announcement: ownMail,
+};
+
+/**
+ * Tells one user, at most once. A refusal or an unavailable service is no error, because that would stop
+ * everybody after it: it is recorded, and the next `up` tries again. A mail whose outcome is unknown is never
+ * repeated in the same run, and where it cannot be looked up only on a decision, which raises `attempt`.
+ */
+export async function ensureNotification(
+  systems: Systems,
+  inputs: NotificationInputs,
+): Promise<NotificationOutputs> {
+  const owner = await systems.writer(inputs.stack);
+  const prepared = await prepare(systems, owner, inputs).catch((error: unknown) => {
+    if (error instanceof MigrationError) return notBegun(systems, owner, inputs, error);
+    throw error;
+  });
+  if ("status" in prepared) return prepared;
+  const { recipient, found } = prepared;
+  const delivery = deliveries[inputs.way];
+  const result =
+    found === undefined
+      ? await delivery.send(systems, inputs, recipient)
+      : ({ status: "sent", credentialId: found } as const);
+  if ("failure" in result) {
+    // Nobody repeats by itself what may be in the mailbox already.
+    const isRepeated = result.status === "failed" || delivery.canLookUp;
+    const failure = about(inputs, result.failure);
+    const attempt = inputs.attempt + (isRepeated ? 1 : 0);
+    await recordNotification(systems.database, inputs, { status: result.status, failure, attempt });
+    return notTold(systems, inputs, result.status, failure, isRepeated);
+  }
+  await recordNotification(systems.database, inputs, {
+    ...result,
+    emailFingerprint: fingerprintOf(inputs.userId, recipient.email),
+    attempt: inputs.attempt,
+  });
+  return { ...inputs, credentialId: result.credentialId ?? "", status: result.status, reason: "" };
+}
+
+interface Prepared {
+  readonly recipient: Recipient;
+  /** The id of a mail that is out already. */
+  readonly found: string | undefined;
+}
+
+/** Everything before the mail: claims it, unless there is an answer without one. */
+async function prepare(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+): Promise<Prepared | NotificationOutputs> {
+  const delivery = deliveries[inputs.way];
+  if (inputs.number > 0 && (await hasArrived(systems, inputs.userId)))
+    return { ...inputs, credentialId: "", status: "not-needed", reason: "" };
+  const recipient = await recipientOf(systems, owner, inputs);
+  await takeBackFromOldAddress(systems, owner, inputs, recipient);
+  const before = await ownEntry(systems, owner, inputs);
+  if (before !== undefined && isDone(before, inputs))
+    return { ...inputs, credentialId: before.credentialId ?? "", status: before.status, reason: "" };
+  if (before !== undefined && mayBeOut(before) && !delivery.canLookUp && inputs.attempt <= before.attempt)
+    return staysUnknown(systems, inputs, before);
+  const isOpen = before !== undefined && (mayBeOut(before) || before.status === "revoking");
+  const found = isOpen ? await delivery.find(systems, inputs, recipient.email) : undefined;
+  // Its successor is on its way, and a ledger row holds one.
+  if (found === undefined && before?.credentialId != null)
+    await deliveries[before.way].revoke(systems, before.credentialId);
+  await claimNotification(systems.database, owner, inputs);
+  return { recipient, found };
+}
+
+type Done = LedgerNotification & { readonly status: "sent" | "rehearsed" };
+
+/** A rehearsal tells nobody: whoever is declared anew after one is told. */
+function isDone(entry: LedgerNotification, { attempt }: NotificationInputs): entry is Done {
+  return entry.status === "sent" || (entry.status === "rehearsed" && attempt <= entry.attempt);
+}
+
+function mayBeOut({ status }: LedgerNotification): boolean {
+  return status === "sending" || status === "unknown";
+}
+
+/** It failed before the mail was claimed: what is out, or may be, or is being taken back, stays on record as such. */
+async function notBegun(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+  error: MigrationError,
+): Promise<NotificationOutputs> {
+  const failure = about(inputs, error);
+  const before = await ownEntry(systems, owner, inputs);
+  if (before !== undefined && isDone(before, inputs))
+    return { ...inputs, credentialId: before.credentialId ?? "", status: before.status, reason: "" };
+  if (before === undefined) await claimNotification(systems.database, owner, inputs);
+  if (before?.status === "revoking") {
+    await recordNotification(systems.database, inputs, { status: "revoking", failure });
+    return notTold(systems, inputs, "failed", failure, true);
+  }
+  if (before === undefined || !mayBeOut(before)) {
+    await recordNotification(systems.database, inputs, {
+      status: "failed",
+      failure,
+      attempt: inputs.attempt + 1,
+    });
+    return notTold(systems, inputs, "failed", failure, true);
+  }
+  // The state gets the attempt that was: what has been decided is then declared again.
+  const { attempt } = before;
+  await recordNotification(systems.database, inputs, { status: "unknown", failure, attempt });
+  return notTold(systems, { ...inputs, attempt: attempt - 1 }, "unknown", failure, true);
+}
+
+/** A warning, so that nobody's migration stops because a mail did not go out. */
+function notTold(
+  systems: Systems,
+  inputs: NotificationInputs,
+  status: "failed" | "unknown",
+  failure: MigrationError,
+  isRepeated: boolean,
+): NotificationOutputs {
+  const next = isRepeated ? "Not told, next up tries again" : "Nobody knows whether told";
+  systems.warn(`${next}: ${failure.message}`);
+  return { ...inputs, credentialId: "", status, reason: failure.message };
+}
+
+function about({ userId }: NotificationInputs, error: MigrationError): MigrationError {
+  return error instanceof ClerkError ? error.about(userId) : error;
+}
+
+/** It was cut off, or lost, and another one could be the second: a person has to say so. */
+async function staysUnknown(
+  systems: Systems,
+  inputs: NotificationInputs,
+  before: LedgerNotification,
+): Promise<NotificationOutputs> {
+  const { userId, attempt, credentialId } = before;
+  const failure = before.failure ?? {
+    code: "mail-unknown",
+    reason: `User ${userId}: the run was cut off while the mail was on its way, and a mail server cannot be asked whether it got it.`,
+    remedy: resendRemedy(attempt),
+  };
+  if (before.status !== "unknown")
+    await recordNotification(systems.database, inputs, { status: "unknown", failure, attempt });
+  const reason = `${failure.reason} ${failure.remedy}`;
+  return { ...inputs, credentialId: credentialId ?? "", status: "unknown", reason };
+}
+
+/** What the ledger says, unless it is of another stack or Clerk instance: that mail told of another account. */
+async function ownEntry(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+): Promise<LedgerNotification | undefined> {
+  const found = await readNotification(systems.database, inputs);
+  return found?.stack === owner.stack && found.clerkInstanceId === owner.clerkInstanceId ? found : undefined;
+}
+
+/**
+ * A mail went to an address that the user no longer has. Its link is revoked before the new address is told; whoever has
+ * arrived meanwhile has read it, and is not told again.
+ */
+async function takeBackFromOldAddress(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+  { email }: Recipient,
+): Promise<void> {
+  const { database } = systems;
+  const { userId } = inputs;
+  const out = await ownEntry(systems, owner, inputs);
+  if (out === undefined || !wentElsewhere(out, userId, email)) return;
+  if (out.status === "sent" && (await hasArrived(systems, userId))) {
+    await recordNotification(database, inputs, {
+      status: "sent",
+      credentialId: out.credentialId,
+      emailFingerprint: fingerprintOf(userId, email),
+      attempt: inputs.attempt,
+    });
+    return;
+  }
+  if (out.status === "sent") await recordNotification(database, inputs, { status: "revoking" });
+  if (out.credentialId !== null) await deliveries[out.way].revoke(systems, out.credentialId);
+  await recordNotification(database, inputs, { status: "revoked" });
+}
+
+/** Whom the row names now: the mail goes where the user is, or not at all. */
+async function recipientOf(
+  systems: Systems,
+  owner: Owner,
+  { userId, decidedEmail }: NotificationInputs,
+): Promise<Recipient> {
+  const user = await readUser(systems.database, userId);
+  const row = await readRow(systems.database, systems.settings.table, userId);
+  const email = normalEmail(decidedEmail || (row?.email ?? ""));
+  if (row !== undefined && email !== "" && user?.status === "linked" && user.stack === owner.stack)
+    return { row, email, clerkUserId: user.clerkUserId ?? "" };
+  throw new MigrationError(
+    "not-linked",
+    `User ${userId} is not linked to Clerk, so there is nothing to tell.`,
+    "See why the user's own resource failed; both are tried again by the next `up`.",
+  );
+}
+
+/** Takes the mail back: revokes what is still open. An accepted one stays, and is never sent again. */
+export async function takeBack(systems: Systems, outputs: NotificationOutputs): Promise<void> {
+  const owner = await systems.writer(outputs.stack);
+  await takeBackNotification(systems, owner, outputs);
+}
+
+/** The same for the sweep of the `migration` resource, which knows the ledger only: the address is in the row. */
+export async function takeBackNotification(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+): Promise<void> {
+  const { database } = systems;
+  const { userId } = inputs;
+  const before = await readNotification(database, inputs);
+  if (before === undefined || before.stack !== owner.stack) return;
+  if (before.status === "failed" || before.status === "revoked" || before.status === "rehearsed") return;
+  if (before.clerkInstanceId !== owner.clerkInstanceId) {
+    throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
+  }
+  const delivery = deliveries[before.way];
+  const email =
+    inputs.email || normalEmail((await readRow(database, systems.settings.table, userId))?.email ?? "");
+  const credentialId = before.credentialId ?? (await delivery.find(systems, inputs, email));
+  // Whoever has arrived has read it: telling such a user again, should the rollback be refused, would be a second mail.
+  const arrived = await hasArrived(systems, userId);
+  if (!arrived && before.status !== "revoking")
+    await recordNotification(database, inputs, { status: "revoking" });
+  if (credentialId !== undefined) await delivery.revoke(systems, credentialId);
+  if (!arrived) await recordNotification(database, inputs, { status: "revoked" });
+}
+
+async function hasArrived(systems: Systems, userId: string): Promise<boolean> {
+  const user = await readUser(systems.database, userId);
+  if (user?.clerkUserId == null) return false;
+  return ((await systems.clerk.user(user.clerkUserId))?.lastSignInAt ?? null) !== null;
+}

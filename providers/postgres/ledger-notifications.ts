@@ -1,0 +1,130 @@
+import { z } from "zod";
+
+import type { Connection, Database } from "./database";
+import { type Failure, type LedgerNotification, notificationSchema, type Owner, type Way } from "./ledger";
+
+/** One mail: the number tells a user's reminders from the first. */
+export interface NotificationKey {
+  readonly userId: string;
+  readonly number: number;
+}
+
+export async function readNotification(
+  connection: Connection,
+  { userId, number }: NotificationKey,
+): Promise<LedgerNotification | undefined> {
+  const { rows } = await connection.query(
+    "select * from clerk_migration.notifications where user_id = $1 and number = $2",
+    [userId, number],
+  );
+  return z.array(notificationSchema).parse(rows)[0];
+}
+
+/** Write-ahead: commits `sending` before the mail is asked for, without the id of any earlier credential. */
+export async function claimNotification(
+  database: Database,
+  owner: Owner,
+  { userId, number, way, attempt }: NotificationKey & { readonly way: Way; readonly attempt: number },
+): Promise<void> {
+  await database.query(
+    `insert into clerk_migration.notifications
+       (user_id, number, way, stack, clerk_instance_id, attempt, status)
+     values ($1, $2, $3, $4, $5, $6, 'sending')
+     on conflict (user_id, number) do update set
+       way = excluded.way, stack = excluded.stack, clerk_instance_id = excluded.clerk_instance_id,
+       attempt = excluded.attempt, status = 'sending', credential_id = null, sent_at = null, updated_at = now()`,
+    [userId, number, way, owner.stack, owner.clerkInstanceId, attempt],
+  );
+}
+
+/** Commits the id of a credential before anybody gets it, so that it can be taken back. */
+export async function recordCredential(
+  database: Database,
+  { userId, number }: NotificationKey,
+  credentialId: string,
+): Promise<void> {
+  await database.query(
+    "update clerk_migration.notifications set credential_id = $3, updated_at = now() where user_id = $1 and number = $2",
+    [userId, number, credentialId],
+  );
+}
+
+export type NotificationOutcome =
+  | {
+      readonly status: "sent" | "rehearsed";
+      readonly credentialId: string | null;
+      readonly emailFingerprint: string;
+      /** As declared: what is recorded is what the stack knows. */
+      readonly attempt: number;
+    }
+  | {
+      readonly status: "failed" | "unknown";
+      readonly failure: Failure;
+      /** As the next run declares it: a higher one repeats the mail. */
+      readonly attempt: number;
+    }
+  | { readonly status: "revoking" | "revoked"; readonly failure?: Failure };
+
+/** Records how it ended. A mail that is being taken back may have to be sent again, so that raises `attempt`, once. */
+export async function recordNotification(
+  database: Database,
+  { userId, number }: NotificationKey,
+  outcome: NotificationOutcome,
+): Promise<void> {
+  const done = outcome.status === "sent" || outcome.status === "rehearsed" ? outcome : null;
+  const failure = "failure" in outcome ? outcome.failure : undefined;
+  await database.query(
+    `update clerk_migration.notifications set
+       status = $3,
+       credential_id = coalesce($4, credential_id),
+       email_fingerprint = coalesce($5, email_fingerprint),
+       sent_at = case when $3 in ('sent', 'rehearsed') and sent_at is null then now() else sent_at end,
+       attempt = coalesce($9, attempt + case when status = 'revoking' then 0 else 1 end),
+       failure_code = $6, failure_reason = $7, failure_remedy = $8, updated_at = now()
+     where user_id = $1 and number = $2`,
+    [
+      userId,
+      number,
+      outcome.status,
+      done?.credentialId,
+      done?.emailFingerprint,
+      failure?.code,
+      failure?.reason,
+      failure?.remedy,
+      "attempt" in outcome ? outcome.attempt : null,
+    ],
+  );
+}
+
+/** When mails went out, or may have, by any stack: milliseconds since 1970. */
+export interface MailTimes {
+  readonly invitations: readonly number[];
+  readonly own: readonly number[];
+  /** Of the first mail of our own that reached a user; null before. */
+  readonly firstOwn: number | null;
+}
+
+/** Those of this Clerk instance since then. */
+export async function mailTimes(
+  connection: Connection,
+  clerkInstanceId: string,
+  since: Date,
+): Promise<MailTimes> {
+  const { rows } = await connection.query(
+    `select way = 'invitation' as is_invitation, extract(epoch from coalesce(sent_at, updated_at)) * 1000 as at
+     from clerk_migration.notifications
+     where clerk_instance_id = $1 and coalesce(sent_at, updated_at) > $2
+       and (sent_at is not null or status in ('sending', 'unknown'))`,
+    [clerkInstanceId, since],
+  );
+  const first = await connection.query(
+    `select extract(epoch from min(sent_at)) * 1000 as at from clerk_migration.notifications
+     where clerk_instance_id = $1 and way <> 'invitation' and status <> 'rehearsed'`,
+    [clerkInstanceId],
+  );
+  const times = z.array(z.object({ is_invitation: z.boolean(), at: z.coerce.number() })).parse(rows);
+  const of = (isInvitation: boolean) =>
+    times.filter((time) => time.is_invitation === isInvitation).map(({ at }) => at);
+  const { at } = z.object({ at: z.coerce.number().nullable() }).parse(first.rows[0]);
+  return { invitations: of(true), own: of(false), firstOwn: at };
+}
