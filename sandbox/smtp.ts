@@ -30,6 +30,9 @@ export interface ReceivedMail {
   readonly from: string;
   readonly to: readonly string[];
   readonly raw: string;
+  /** Whether it came over TLS, and after which login; empty without one. */
+  readonly isEncrypted: boolean;
+  readonly login: string;
   readonly content: Email;
 }
 
@@ -77,7 +80,8 @@ export async function startSmtp({ login, startTls = false }: SmtpOptions = {}): 
 
   const server = new SMTPServer({
     authOptional: login === undefined,
-    allowInsecureAuth: true,
+    // With STARTTLS on offer nobody logs in before it.
+    allowInsecureAuth: !startTls,
     disabledCommands: [...(startTls ? [] : ["STARTTLS"]), ...(login === undefined ? ["AUTH"] : [])],
     disableReverseLookup: true,
     logger: false,
@@ -123,6 +127,8 @@ export async function startSmtp({ login, startTls = false }: SmtpOptions = {}): 
             from: mailFrom === false ? "" : mailFrom.address,
             to,
             raw: raw.toString("latin1"),
+            isEncrypted: session.secure,
+            login: z.string().catch("").parse(session.user),
             content: await PostalMime.parse(raw),
           });
         if (await passes("message", session.remotePort, to.join(), done)) done();

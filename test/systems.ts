@@ -1,3 +1,8 @@
+import { writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import type { ClerkUserInputs } from "../providers/clerk-user/inputs";
 import type { MigrationInputs } from "../providers/migration/inputs";
 import { ensureMigration } from "../providers/migration/lifecycle";
@@ -40,7 +45,12 @@ export interface TestSystems {
   restart(changes?: Partial<ConnectionSettings>): Promise<Systems>;
   /** The same process with these settings of the stack. */
   restartWith(changes: Readonly<Record<string, string>>): Promise<void>;
-  settings(changes?: Readonly<Record<string, string>>): Settings;
+  settings(
+    changes?: Readonly<Record<string, string>>,
+    environment?: Readonly<Record<string, string>>,
+  ): Settings;
+  /** Replaces what decisions.yaml says. */
+  decide(decisions: Readonly<Record<string, unknown>>): void;
   plan(changes?: Readonly<Record<string, string>>): Promise<Plan>;
   world(changes?: Readonly<Record<string, string>>): Promise<World>;
   /** What the program would declare of this user now. */
@@ -84,11 +94,16 @@ export async function openTestSystems({
   };
   // Left to the stack's own settings, so that a test can say otherwise.
   const environment = { ...clerkSettings(database.url, clerk), MIGRATE_ALLOW_UNDELIVERABLE: "" };
-  const settingsWith = (changes: Readonly<Record<string, string>> = {}) =>
-    parseSettings(environment, {
-      values: { ...own, ...changes },
-      isSecret: () => true,
-    });
+  const files = await mkdtemp(join(tmpdir(), "clerk-migration-test-"));
+  const decisions = join(files, "decisions.yaml");
+  const settingsWith = (
+    changes: Readonly<Record<string, string>> = {},
+    variables: Readonly<Record<string, string>> = {},
+  ) =>
+    parseSettings(
+      { ...environment, ...variables },
+      { values: { ...own, decisions, ...changes }, isSecret: () => true },
+    );
   const open = (changes: Partial<ConnectionSettings> = {}) =>
     openSystems({ ...settingsWith(), ...changes }, (sentence) => warnings.push(sentence));
   const reader = openDatabase(database.url, 2);
@@ -128,6 +143,9 @@ export async function openTestSystems({
       systems = openSystems(settingsWith(changes), (sentence) => warnings.push(sentence));
     },
     settings: settingsWith,
+    decide(decided) {
+      writeFileSync(decisions, JSON.stringify(decided));
+    },
     plan,
     world,
     async declared(userId, changes) {
@@ -156,7 +174,7 @@ export async function openTestSystems({
         .map((request) => request.kind),
     async close() {
       await Promise.all([clerk.stop(), systems.database.end(), reader.end()]);
-      await database.drop();
+      await Promise.all([database.drop(), rm(files, { recursive: true })]);
     },
   };
 }

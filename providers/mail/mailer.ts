@@ -55,8 +55,10 @@ export function openMailer(settings: MailSettings, timeoutMs?: number): Mailer {
       if (concernsAll(outcome)) outage = outcome;
       return outcome;
     },
-    check: smtp.check,
-    close: smtp.close,
+    check: () => smtp.check(),
+    close: () => {
+      smtp.close();
+    },
   };
 }
 

@@ -31,8 +31,7 @@ export const mailShape = {
     .default(14),
 };
 
-const mailSchema = z.object(mailShape);
-export type MailSettings = z.infer<typeof mailSchema>;
+export type MailSettings = z.infer<z.ZodObject<typeof mailShape>>;
 
 /** How fast, and when again. */
 export const paceShape = {

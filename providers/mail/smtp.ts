@@ -139,7 +139,7 @@ export function parseSmtpUrl(text: string) {
     // Without STARTTLS on the server nothing is sent, the password included.
     requireTLS: !secure && !isLocal,
     // A relay on this machine often has a certificate that nobody signed.
-    ignoreTLS: !secure && isLocal,
+    ...(isLocal ? { tls: { rejectUnauthorized: false } } : {}),
     // Otherwise a server that offers no login would be sent the mail without one.
     ...(login.user === "" ? {} : { auth: login, forceAuth: true }),
   };
