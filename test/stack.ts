@@ -61,7 +61,9 @@ const outputsSchema = z.object({
   blocked: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
   notifications: z.object({
     sent: z.number(),
+    rehearsed: z.number(),
     failed: z.number(),
+    unknown: z.number(),
     pending: z.number(),
     failures: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
   }),
