@@ -230,7 +230,7 @@ function mailLines(plan: Plan, settings: TextSettings): string[] {
     unknown.length === 0
       ? []
       : [
-          `  ${unknown.length.toString()} mails may be out, or not, and nobody can be asked. To send one again, write resend into decisions.yaml:`,
+          `  ${counted(unknown.length, "mail")} may be out, or not, and nobody can be asked. To send one again, write resend into decisions.yaml:`,
           ...unknown
             .slice(0, LINES)
             .map((user) => `    ${user.userId}: { resend: ${user.unknownMail.toString()} }`),
@@ -304,10 +304,14 @@ function pendingLine(later: number, channel: Channel, pace: Pace, mails: MailFac
   const end =
     hours === null
       ? "They do not fit into this month."
-      : `The last one goes out in about ${hours.toString()} hours, if up runs every hour (npm run up -- --until-done does).`;
+      : `The last one goes out in about ${counted(hours, "hour")}, if up runs every hour (npm run up -- --until-done does).`;
   return `  ${later.toString()} more are pending: ${problem === "" ? limits : "the mail server is away, see above"}. ${end}`;
 }
 
 function limitText(limit: number): string {
   return limit === Infinity ? "any number" : limit.toString();
+}
+
+function counted(count: number, what: string): string {
+  return `${count.toString()} ${what}${count === 1 ? "" : "s"}`;
 }

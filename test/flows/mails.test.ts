@@ -48,7 +48,7 @@ test("mails of our own, from the preview to the way back, with the real CLI", as
   expect(preview.exitCode, preview.output).toBe(0);
   expect(preview.output).toContain("Mail: 20 mails with a sign-in link, template sign-in-link");
   expect(preview.output).toContain("16 more are pending: at most 20 an hour and 1000 today");
-  expect(preview.output).toContain("The last one goes out in about 1 hours");
+  expect(preview.output).toContain("The last one goes out in about 1 hour");
   expect(smtp.mails).toEqual([]);
 
   const up = await stack.up(variables());
@@ -82,7 +82,7 @@ test("mails of our own, from the preview to the way back, with the real CLI", as
   const last = await stack.up(variables());
   expect((await stack.outputs()).notifications).toMatchObject({ sent: 35, failed: 0, unknown: 1 });
   const waiting = await stack.pulumi(["preview"], variables());
-  expect(waiting.output).toContain("1 mails may be out, or not, and nobody can be asked.");
+  expect(waiting.output).toContain("1 mail may be out, or not, and nobody can be asked.");
   expect(waiting.output).toMatch(/[0-9a-f-]{36}: \{ resend: 1 \}/);
 
   const told = smtp.mails.map(({ to }) => to[0]);
