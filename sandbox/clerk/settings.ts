@@ -29,6 +29,8 @@ export interface InstanceSettings {
   deviceTrust: boolean;
   /** A password carried over for a reserved address must be reset before it signs anyone in. */
   quarantineReservedPasswords: boolean;
+  /** Of the pages that may be led to. Empty: none is named. */
+  allowedOrigins: readonly string[];
 }
 
 export type InstanceSettingsInput = Partial<Omit<InstanceSettings, "attributes">> & {
@@ -62,6 +64,7 @@ export function instanceSettings({ attributes, ...others }: InstanceSettingsInpu
     lockout: true,
     deviceTrust: false,
     quarantineReservedPasswords: true,
+    allowedOrigins: [],
     ...others,
   };
 }

@@ -6,12 +6,12 @@ export const instanceRoutes: readonly Route[] = [
   {
     method: "GET",
     path: "/instance",
-    handle: ({ id, environmentType }) =>
+    handle: ({ id, environmentType, settings: { allowedOrigins } }) =>
       json({
         object: "instance",
         id,
         environment_type: environmentType,
-        allowed_origins: null,
+        allowed_origins: allowedOrigins.length === 0 ? null : allowedOrigins,
         workspace_id: id.replace(/^ins_/, "org_"),
       }),
   },

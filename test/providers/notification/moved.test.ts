@@ -3,9 +3,10 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { differs } from "../../../providers/notification/inputs";
 import { ensureNotification } from "../../../providers/notification/lifecycle";
+import { describePlan } from "../../../providers/plan-text";
 import { readNotification } from "../../../providers/postgres/ledger-notifications";
 import { signIn } from "../../../sandbox/clerk/sign-in";
-import { openTestSystems, SARAH, type TestSystems } from "../../systems";
+import { MARCUS, openTestSystems, SARAH, type TestSystems } from "../../systems";
 
 const { userId } = SARAH;
 const NEW = "sarah.new@example.com";
@@ -88,4 +89,37 @@ test("mails count against the hour whoever sent them: this stack, or the dashboa
   for (const [id, invitation] of on.clerk.store.invitations)
     on.clerk.store.invitations.set(id, { ...invitation, createdAt: Date.now() - 2 * 3_600_000 });
   expect((await on.world()).mails.invitations).toMatchObject({ hour: { count: 0, oldest: null } });
+});
+
+test("a page that the instance does not allow is found before anything is sent", async () => {
+  const redirect = async () => (await on.plan()).findings.find(({ check }) => check === "mail/redirect");
+  expect(await redirect()).toBeUndefined();
+  on.clerk.settings.allowedOrigins = ["https://app.example.com"];
+  expect(await redirect()).toMatchObject({
+    status: "problem",
+    sentence:
+      "CLERK_INVITE_REDIRECT_URL leads to http://localhost:3000, which is not among the instance's allowed origins (https://app.example.com).",
+  });
+  on.clerk.settings.allowedOrigins = ["https://app.example.com", "http://localhost:3000"];
+  expect(await redirect()).toBeUndefined();
+});
+
+test("somebody else's pending invitation for an address is left, and reported", async () => {
+  const response = await fetch(`${on.clerk.url}/v1/invitations`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${on.clerk.secretKey}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ email_address: MARCUS.email }),
+  });
+  expect(response.status).toBe(200);
+  const plan = await on.plan();
+  const invited = plan.users.filter(({ notes }) => notes.includes("invited-by-others"));
+  expect(invited.map((user) => user.userId)).toEqual([MARCUS.userId]);
+  expect(describePlan(plan, on.settings())).toContain(
+    `1 addresses have a pending invitation of somebody else, which is left as it is: they get another mail: ${MARCUS.userId}`,
+  );
+  await ensureUser(on.systems, await on.declared(MARCUS.userId));
+  expect(await ensureNotification(on.systems, await on.notification(MARCUS.userId))).toMatchObject({
+    status: "sent",
+  });
+  expect(open().filter((address) => address === MARCUS.email)).toHaveLength(2);
 });
