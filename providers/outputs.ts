@@ -1,9 +1,21 @@
+import {
+  arrivalsOf,
+  type FailureGroup,
+  failuresByReason,
+  type Funnel,
+  funnelOf,
+  livesOf,
+  type Stragglers,
+  stragglersOf,
+} from "./funnel";
 import { countVerdicts, type Plan } from "./plan";
 import { groupsOf } from "./plan-text";
 import { isHeld, type Ledger, type LedgerNotification } from "./postgres/ledger";
 import type { UserCounts } from "./postgres/legacy-users";
+import { readmeOf } from "./readme";
 import type { Settings } from "./settings";
 import { hoursToSend, type PaceSettings } from "./verdicts/pace";
+import type { World } from "./world";
 
 /** What the stack exports. It describes the stack, not the run: a second `up` exports the same. */
 export interface StackOutputs {
@@ -43,7 +55,13 @@ export interface StackOutputs {
     readonly hoursLeft: number;
     readonly failures: readonly { userId: string; reason: string; remedy: string }[];
   };
+  readonly funnel: Funnel;
+  /** Migrated users who have never signed in. */
+  readonly stragglers: readonly Stragglers[];
+  readonly failuresByReason: readonly FailureGroup[];
   readonly clerkInstanceId: string;
+  /** Markdown: Pulumi's console shows it as the stack's page. */
+  readonly readme: string;
 }
 
 /** Pure: from the plan and from what table and ledger say after the run. */
@@ -54,6 +72,7 @@ export function stackOutputs(
   counts: UserCounts,
   ledger: Ledger,
   settings: PaceSettings & Pick<Settings, "notify">,
+  world: Pick<World, "arrivals" | "clerk" | "now">,
 ): StackOutputs {
   const declared = new Set(plan.users.filter((user) => user.declared !== null).map((user) => user.userId));
   const users = [...ledger.users.values()].filter((user) => user.stack === stack);
@@ -76,6 +95,16 @@ export function stackOutputs(
   );
   const [sent, rehearsed, unknown] = [count("sent"), count("rehearsed"), count("unknown")];
   const pending = toTell.length - sent - rehearsed - failures.length;
+  const lives = livesOf(ledger, stack, arrivalsOf(world));
+  const progress = {
+    funnel: funnelOf(plan, ledger, stack, lives),
+    stragglers: stragglersOf(lives, world.now),
+    failuresByReason: failuresByReason({
+      users: failed.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),
+      rows: blocked,
+      mails: failures.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),
+    }),
+  };
   return {
     counts,
     summary: {
@@ -109,6 +138,8 @@ export function stackOutputs(
         remedy: failure?.remedy ?? "",
       })),
     },
+    ...progress,
     clerkInstanceId,
+    readme: readmeOf({ stack, clerkInstanceId, ...progress, mailsPending: pending }),
   };
 }

@@ -83,6 +83,7 @@ export async function outputs({
     after.counts,
     after.ledger,
     settings,
+    world,
   );
   if (id !== undefined) await finishRun(database, id, known.summary).catch(explainAndThrow);
   const isChanging = plan.users.some((user) => user.declared !== null && user.verdict !== "unchanged");

@@ -778,6 +778,7 @@ test("the outputs add up, and describe failures by user_id with their remedy", (
     { total: 4, linked: 1, legacy: 2, withPassword: 3 },
     before.ledger,
     settings,
+    before,
   );
   expect(outputs).toMatchObject({
     summary: { processed: 2, migrated: 1, adopted: 0, failed: 1, blocked: 1, excluded: 1 },
