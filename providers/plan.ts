@@ -5,13 +5,14 @@ import { MigrationError, otherInstance } from "./errors";
 import type { Finding } from "./findings";
 import { firstFew } from "./first-few";
 import type { NotificationInputs } from "./notification/inputs";
-import { isHeld, isMailHeld, type LedgerNotification, type LedgerUser, type Way } from "./postgres/ledger";
+import { type MailPart, withMails } from "./plan-mails";
+import { isHeld, isMailHeld, type LedgerUser, type Way } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
 import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
-import { isLost, isRepeated, type Told, type Turn, turns } from "./verdicts/mails";
+import type { Told } from "./verdicts/mails";
 import { type Note, notesOf } from "./verdicts/notes";
 import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
 import { isEmailVerified } from "./verdicts/row";
@@ -209,82 +210,6 @@ function emailStatus(
   settings: Pick<Settings, "emailVerified" | "unverified">,
 ): ClerkUserInputs["emailStatus"] {
   return isEmailVerified(row, settings) || settings.unverified === "verify" ? "verified" : "reserved";
-}
-
-/** Whom this run tells. Whoever is adopted has an account already. */
-type MailPart = Pick<PlannedUser, "told" | "way" | "notifications" | "isReminderPending" | "unknownMail">;
-
-function withMails(
-  world: World,
-  settings: PlanSettings,
-  users: readonly Omit<PlannedUser, keyof MailPart>[],
-): PlannedUser[] {
-  const rows = new Map(world.rows.map((row) => [row.userId, row]));
-  const recipients = users.flatMap(({ userId, verdict, declared }) => {
-    if (declared === null) return [];
-    const entry = world.ledger.users.get(userId);
-    const isAdopted = verdict === "adopt" || entry?.origin === "adopted";
-    const lastActiveAt = rows.get(userId)?.lastActiveAt ?? null;
-    return [
-      {
-        userId,
-        email: declared.profile.email,
-        isOurs: !isAdopted,
-        passwords: declared.passwords,
-        linkedAt: entry?.linkedAt?.getTime() ?? null,
-        lastActiveAt: lastActiveAt === null ? null : Date.parse(lastActiveAt),
-        hasArrived: entry?.clerkUserId != null && world.arrivals.has(entry.clerkUserId),
-      },
-    ];
-  });
-  const all = turns(recipients, world.ledger, settings, world.mails);
-  return users.map((user) => {
-    const turn = all.get(user.userId) ?? nobody;
-    const isTold = turn.told === "sent" || turn.told === "now";
-    const numbers = [...(isTold ? [0] : []), ...turn.reminders];
-    const { declared } = user;
-    const isInvited = turn.told === "now" && world.mails.invitedByOthers.has(declared?.profile.email ?? "");
-    return {
-      ...user,
-      notes: isInvited ? [...user.notes, "invited-by-others"] : user.notes,
-      told: turn.told,
-      way: turn.way,
-      notifications:
-        declared === null ? [] : numbers.map((number) => mailTo(world, settings, declared, turn.way, number)),
-      isReminderPending: turn.isReminderPending,
-      unknownMail: unknownMailOf(world, user.userId)?.attempt ?? 0,
-    };
-  });
-}
-
-const nobody: Turn = { told: "never", way: "invitation", reminders: [], isReminderPending: false };
-
-function mailTo(
-  world: World,
-  settings: PlanSettings,
-  user: ClerkUserInputs,
-  way: Way,
-  number: number,
-): NotificationInputs {
-  const { userId, label, project, stack, decidedEmail } = user;
-  const { email } = user.profile;
-  const entry =
-    number === 0
-      ? world.ledger.notifications.get(userId)
-      : world.ledger.reminders.get(userId)?.find((reminder) => reminder.number === number);
-  const resend = world.decisions.get(userId)?.resend;
-  return {
-    ...{ userId, number, way, label, project, stack, email, decidedEmail },
-    redirectUrl: settings.clerkInviteRedirectUrl ?? "",
-    attempt:
-      (entry?.attempt ?? 1) + (entry !== undefined && isRepeated(entry, email, resend, settings) ? 1 : 0),
-  };
-}
-
-function unknownMailOf({ ledger }: Records, userId: string): LedgerNotification | undefined {
-  return [ledger.notifications.get(userId), ...(ledger.reminders.get(userId) ?? [])].find(
-    (mail) => mail !== undefined && isLost(mail),
-  );
 }
 
 /** Which codes show that a decision is at work; an address goes on being at work for as long as the user is declared. */
