@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util";
 
+import { stringify } from "csv-stringify/sync";
+
 import { countVerdicts, type Plan } from "../providers/plan";
 import { describePlan } from "../providers/plan-text";
 import { command } from "./command";
@@ -34,7 +36,6 @@ function jsonOf(plan: Plan): string {
 const columns = ["userId", "label", "verdict", "code", "reason", "remedy"] as const;
 
 function csvOf({ users }: Plan): string {
-  const cell = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const lines = users.map((user) => columns.map((column) => cell(user[column])).join(","));
-  return `${[columns.join(","), ...lines].join("\n")}\n`;
+  // What begins like a formula would be one in a spreadsheet.
+  return stringify([...users], { header: true, columns: [...columns], escape_formulas: true });
 }

@@ -1,56 +1,21 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 
 import { clerkUser } from "../../sandbox/clerk/new-user";
-import { clerkSettings } from "../../sandbox/sandbox";
-import { sandboxEnvironment } from "../../sandbox/workspace";
 import { openTestSystems, SARAH, type TestSystems } from "../systems";
+import { runCommand } from "./run-command";
 
 let on: TestSystems;
-let directory: string;
 beforeEach(async () => {
   on = await openTestSystems();
-  directory = await mkdtemp(join(tmpdir(), "clerk-migration-doctor-"));
 });
-afterEach(async () => {
-  await on.close();
-  await rm(directory, { recursive: true });
-});
+afterEach(() => on.close());
 
-async function run(
-  name: "doctor" | "plan",
-  args: readonly string[],
-  { config = {}, ...variables }: { config?: Record<string, string> } & Record<string, string | object> = {},
-): Promise<{ exitCode: number | null; output: string }> {
-  const file = join(directory, "Pulumi.test.yaml");
-  const lines = Object.entries({ bypassDeviceTrust: "true", ...config }).map(
-    ([key, value]) => `  clerk-migration:${key}: ${value}`,
-  );
-  await writeFile(file, `config:\n${lines.join("\n")}\n`);
-  const own = z.record(z.string(), z.string()).parse(variables);
-  const child = spawn(
-    process.execPath,
-    ["--import", "tsx", `commands/${name}.ts`, "--stack", "test", "--config-file", file, ...args],
-    {
-      env: sandboxEnvironment(process.env, { ...clerkSettings(on.database.url, on.clerk), ...own }),
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-  await once(child, "close");
-  return { exitCode: child.exitCode, output };
-}
+const run = (...args: Parameters<typeof runCommand> extends [unknown, ...infer Rest] ? Rest : never) =>
+  runCommand(on, ...args);
 
 test("doctor exits 0 where nothing is wrong, and writes nothing", async () => {
-  const { exitCode, output } = await run("doctor", []);
+  const { exitCode, output } = await run("doctor");
   expect(exitCode, output).toBe(0);
   expect(output).toMatch(/^ok +instance\/key +The key is for the development instance /m);
   expect(output).toMatch(/^ok +database\/update /m);
@@ -68,10 +33,10 @@ test("doctor exits 1 for a blocked row, a wrong key or a missing setting, with t
       expect.objectContaining({ check: "rows/email-taken", status: "problem" }),
     ]) as unknown,
   });
-  const wrongKey = await run("doctor", [], { CLERK_SECRET_KEY: "sk_test_wrong" });
+  const wrongKey = await run("doctor", [], { environment: { CLERK_SECRET_KEY: "sk_test_wrong" } });
   expect(wrongKey.exitCode).toBe(1);
   expect(wrongKey.output).toContain("Clerk does not know the key");
-  const missing = await run("doctor", [], { DATABASE_URL: "" });
+  const missing = await run("doctor", [], { environment: { DATABASE_URL: "" } });
   expect(missing.exitCode).toBe(1);
   expect(missing.output).toContain("DATABASE_URL is not set");
   for (const { output } of [blocked, wrongKey, missing]) expect(output).not.toMatch(/^\s+at /m);

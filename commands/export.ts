@@ -1,0 +1,75 @@
+import { open } from "node:fs/promises";
+import { parseArgs } from "node:util";
+
+import { stringify as toCsv } from "csv-stringify/sync";
+import { stringify as toYaml } from "yaml";
+
+import { MigrationError } from "../providers/errors";
+import { observeStack } from "../providers/observe";
+import { makePlan } from "../providers/plan";
+import { columnsOf, type Entry, lists, supportList } from "../providers/support-lists";
+import { command } from "./command";
+import { withDatabase } from "./database";
+import { settingsOfStack, stackOptions } from "./settings";
+
+const formats = {
+  // What begins like a formula would be one in a spreadsheet.
+  csv: (entries: readonly Entry[], columns: readonly string[]) =>
+    toCsv([...entries], { header: true, columns: [...columns], escape_formulas: true }),
+  json: (entries: readonly Entry[]) => `${JSON.stringify(entries, undefined, 2)}\n`,
+  yaml: (entries: readonly Entry[]) => toYaml(entries),
+};
+
+/**
+ * `npm run export -- --what failed|blocked|stragglers|migrated [--format csv|json|yaml] [--out FILE] [--reveal]`: lists for
+ * support. Addresses are masked without `--reveal`; a file is readable by its owner alone.
+ */
+void command(async (args) => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...stackOptions,
+      what: { type: "string" },
+      format: { type: "string", default: "csv" },
+      out: { type: "string" },
+      reveal: { type: "boolean", default: false },
+    },
+  });
+  const list = lists.find((known) => known === values.what);
+  if (list === undefined) throw unknown("what", lists);
+  if (!isFormat(values.format)) throw unknown("format", Object.keys(formats));
+  const chosen = await settingsOfStack(values);
+  const settings = { ...chosen.settings, reveal: values.reveal };
+  const entries = await withDatabase(settings.databaseUrl, async (database) => {
+    const world = await observeStack(settings, database, chosen);
+    return supportList(list, world, makePlan(world, settings));
+  });
+  const text = formats[values.format](entries, columnsOf[list]);
+  if (values.out === undefined) process.stdout.write(text);
+  else await writePrivately(values.out, text);
+  process.stderr.write(`${entries.length.toString()} users.\n`);
+  return 0;
+});
+
+function isFormat(word: string): word is keyof typeof formats {
+  return word in formats;
+}
+
+function unknown(flag: string, known: readonly string[]): MigrationError {
+  return new MigrationError(
+    "export",
+    `--${flag} has to be one of ${known.join(", ")}.`,
+    `Say --${flag} <one of them>.`,
+  );
+}
+
+/** Also where a file is there already that others may read. */
+async function writePrivately(path: string, text: string): Promise<void> {
+  const file = await open(path, "w", 0o600);
+  try {
+    await file.chmod(0o600);
+    await file.writeFile(text);
+  } finally {
+    await file.close();
+  }
+}
