@@ -1,7 +1,6 @@
-import { declareUsers } from "./providers/declare";
 import { makePlan } from "./providers/plan";
 import { openDatabase } from "./providers/postgres/database";
-import { announce, begin, observe, outputs } from "./providers/program";
+import { announce, begin, declare, observe, outputs } from "./providers/program";
 import { presentingErrors, stackSettings } from "./providers/stack";
 
 /** Settings, plan, resources, outputs: a dry run in `pulumi preview`, the migration in `pulumi up`. */
@@ -15,6 +14,6 @@ export = () =>
     await announce(plan, settings);
 
     const { migration, run } = await begin(world, plan, settings, database);
-    await declareUsers(plan, migration);
+    await declare(run, migration);
     return outputs(run);
   });

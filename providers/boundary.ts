@@ -3,7 +3,7 @@ import { z } from "zod";
 
 import { MigrationError } from "./errors";
 import { explainDatabaseError } from "./postgres/database";
-import { configureSystems, type Systems, systems } from "./systems";
+import { configureSystems, openedSystems, type Systems, systems } from "./systems";
 
 /** One resource type: what is declared, what is recorded, and the plain functions behind it. */
 export interface Lifecycle<Inputs, Outputs extends Inputs> {
@@ -71,6 +71,7 @@ async function answering<T>(work: () => Promise<T>): Promise<T> {
     throw presentable(explainDatabaseError(error));
   } finally {
     inFlight--;
+    openedSystems()?.noteFigures(inFlight === 0);
     exitIfDone();
   }
 }

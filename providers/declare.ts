@@ -15,14 +15,17 @@ const WINDOW = 300;
  * Declares what the plan says, the next as soon as one settles. Resolves when all have settled; a failed one does
  * not reject, since the engine reports it and the ledger knows why.
  */
-export async function declareUsers(plan: Plan, migration: Migration): Promise<void> {
+export async function declareUsers(plan: Plan, migration: Migration, onDone: () => void): Promise<void> {
   const waiting = new Set<Promise<unknown>>();
   for (const { declared, notifications } of plan.users) {
     if (declared === null) continue;
     let last: pulumi.CustomResource = new ClerkUser(declared, { parent: migration });
     for (const inputs of notifications)
       last = new Notification(inputs, { parent: migration, dependsOn: last });
-    const settling: Promise<unknown> = settled(last).finally(() => waiting.delete(settling));
+    const settling: Promise<unknown> = settled(last).finally(() => {
+      waiting.delete(settling);
+      onDone();
+    });
     waiting.add(settling);
     if (waiting.size >= WINDOW) await Promise.race(waiting);
   }

@@ -38,16 +38,23 @@ export function describeEvents(events: readonly LedgerEvent[], isOfOneUser: bool
 /** One line for each run, in order. */
 export function describeRuns(runs: readonly NumberedRun[]): string {
   return runs
-    .map(({ id, startedAt, finishedAt, operator, commit, planned, actual }) => {
+    .map((run) => {
+      const { id, startedAt, finishedAt, operator, commit, planned, actual } = run;
       const took =
         finishedAt === null
           ? "cut off, or still at work"
           : duration(finishedAt.getTime() - startedAt.getTime());
       const who = [operator ?? "", commit?.slice(0, 12) ?? ""].filter((part) => part !== "").join(" at ");
       const counts = `planned ${numbers(planned)}${actual === null ? "" : `; then ${numbers(actual)}`}`;
-      return `#${id}  ${timeOf(startedAt)}  ${took}${who === "" ? "" : `  by ${who}`}  ${counts}`;
+      return `#${id}  ${timeOf(startedAt)}  ${took}${who === "" ? "" : `  by ${who}`}  ${counts}; ${requestText(run)}`;
     })
     .join("\n");
+}
+
+function requestText({ requests, repeated, limited }: NumberedRun): string {
+  const repeats = repeated === 0 ? "" : `, ${repeated.toString()} of them repeated`;
+  const limits = limited === 0 ? "" : `, ${limited.toString()} answered 429`;
+  return `${requests.toString()} requests${repeats}${limits}`;
 }
 
 function numbers(counts: Readonly<Record<string, unknown>>): string {

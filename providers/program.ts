@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { settled } from "./declare";
+import { declareUsers, settled } from "./declare";
 import { MigrationError } from "./errors";
 import { Migration } from "./migration/resource";
 import { observeStack } from "./observe";
@@ -9,8 +9,9 @@ import { countVerdicts, type Plan } from "./plan";
 import { describePlan, summaryLine } from "./plan-text";
 import { type Database, explainAndThrow, readOnly } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
-import { finishRun, startRun } from "./postgres/ledger-runs";
+import { finishRun, readFigures, startRun } from "./postgres/ledger-runs";
 import { countUsers } from "./postgres/legacy-users";
+import { withProgress } from "./progress";
 import type { Settings } from "./settings";
 import { stackName } from "./stack";
 import type { World } from "./world";
@@ -61,6 +62,18 @@ export async function begin(
     planned: countVerdicts(plan),
   });
   return { migration, run: { settings, database, world, plan, id } };
+}
+
+/** Declares everybody, and says on the way how far it is: in the status column of a terminal, as lines elsewhere. */
+export async function declare({ plan, database, id }: Run, migration: Migration): Promise<void> {
+  const total = plan.users.filter(({ declared }) => declared !== null).length;
+  const repeated = async () => (id === undefined ? 0 : (await readFigures(database, id)).repeated);
+  await withProgress(
+    total,
+    repeated,
+    (line) => pulumi.log.info(line, undefined, undefined, true),
+    (onDone) => declareUsers(plan, migration, onDone),
+  );
 }
 
 /** What the stack exports: what table and ledger say after the run. A dry run that changes something cannot know. */

@@ -3,6 +3,7 @@ import { MigrationError } from "./errors";
 import { type Mailer, openMailer } from "./mail/mailer";
 import { type Database, openDatabase } from "./postgres/database";
 import type { Owner } from "./postgres/ledger";
+import { recordFigures } from "./postgres/ledger-runs";
 import { holdWriterLock, type WriterLock } from "./postgres/writer-lock";
 import { type ConnectionSettings, loadDotEnv, parseConnection } from "./settings";
 
@@ -17,17 +18,23 @@ export interface Systems {
   writer(stack: string): Promise<Owner>;
   /** Opened when the first mail of our own goes out. Throws where a setting is missing, or a template is wrong. */
   mailer(): Mailer;
+  /** Writes down how many requests there have been, for the run that goes on; rarely, unless it must be now. */
+  noteFigures(isNow: boolean): void;
   /** A sentence for the operator that is no error. */
   warn(sentence: string): void;
   /** Frees connections and locks; a provider process does so by exiting. */
   close(): Promise<void>;
 }
 
+const NOTE_EVERY_MS = 2_000;
+
 export function openSystems(settings: ConnectionSettings, warn: (sentence: string) => void): Systems {
   const locks = new Map<string, Promise<WriterLock>>();
   const held: WriterLock[] = [];
   let instance: Promise<Instance> | undefined;
   let mailer: Mailer | undefined;
+  const processStart = new Date();
+  let notedAt = 0;
 
   const clerk = openClerk({
     secretKey: settings.clerkSecretKey,
@@ -62,6 +69,14 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
       const [{ id }] = await Promise.all([askInstance(), lock(stack)]);
       return { stack, clerkInstanceId: id };
     },
+    noteFigures(isNow) {
+      const now = Date.now();
+      if (!isNow && now - notedAt < NOTE_EVERY_MS) return;
+      notedAt = now;
+      for (const stack of locks.keys())
+        // They only inform: a run does not fail over them.
+        recordFigures(database, stack, processStart, clerk.figures()).catch(() => undefined);
+    },
     mailer: () => (mailer ??= openMailer(settings)),
     warn,
     async close() {
@@ -90,6 +105,11 @@ export function configureSystems(config: { get(key: string): string | undefined 
     if (!(error instanceof MigrationError)) throw error;
     configured = error;
   }
+}
+
+/** Those of this process, where they are open. */
+export function openedSystems(): Systems | undefined {
+  return configured instanceof MigrationError ? undefined : configured;
 }
 
 /** The systems of this process. Throws what was wrong with the settings. */

@@ -83,7 +83,7 @@ const ALL_PAGE = 500;
  * outcome: the caller looks up first.
  */
 export function openClerk(options: RequestOptions) {
-  const { send, get, plain, count } = openRequests(options);
+  const { send, get, plain, figures } = openRequests(options);
   const sdk = createClerkClient({ secretKey: options.secretKey, apiUrl: options.apiUrl });
   async function usersBy(filter: UserFilter, values: readonly string[]): Promise<ClerkUser[]> {
     const pages = cutIntoQueries(filter, values).map((query) =>
@@ -109,8 +109,8 @@ export function openClerk(options: RequestOptions) {
   );
 
   return {
-    /** How many requests have been sent. */
-    requestCount: count,
+    /** How many requests have been sent, and what became of them. */
+    figures,
 
     /** The instance of the key. Also the cheapest way to find out that the key is wrong. */
     async instance(): Promise<Instance> {

@@ -50,6 +50,15 @@ export const reading = (name: string): Request => ({ name, writes: false, repeat
 export const writing = (name: string): Request => ({ name, writes: true, repeatable: true });
 export const writingOnce = (name: string): Request => ({ name, writes: true, repeatable: false });
 
+/** Of one process, so far. */
+export interface RequestFigures {
+  readonly requests: number;
+  /** Sent once more after a failure that passes. */
+  readonly repeated: number;
+  /** Answered 429. */
+  readonly limited: number;
+}
+
 export type Requests = ReturnType<typeof openRequests>;
 
 /**
@@ -61,7 +70,7 @@ export function openRequests(options: RequestOptions) {
   const limiter = createLimiter(options.requestsPer10s || ownLimit, LONGEST_PAUSE_S);
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   let refusedKey: ClerkError | undefined;
-  let requests = 0;
+  const figures = { requests: 0, repeated: 0, limited: 0 };
 
   async function send<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
@@ -71,6 +80,7 @@ export function openRequests(options: RequestOptions) {
         if (!(error instanceof ClerkError)) throw error;
         const delay = retryDelay(request, error, tries);
         if (delay === undefined) throw error;
+        figures.repeated++;
         await wait(delay);
       }
     }
@@ -88,12 +98,15 @@ export function openRequests(options: RequestOptions) {
     // A refused key fails every request: the first answer is enough.
     if (refusedKey !== undefined) throw refusedKey;
     if (request.writes) options.beforeWrite?.();
-    requests++;
+    figures.requests++;
     try {
       return await withTimeout(attempt(), timeoutMs);
     } catch (error) {
       const failure = clerkError(request.name, error);
-      if (failure.failure.status === 429) limiter.pause(request.name, failure.failure.retryAfter ?? 1);
+      if (failure.failure.status === 429) {
+        figures.limited++;
+        limiter.pause(request.name, failure.failure.retryAfter ?? 1);
+      }
       if (isKeyRefused(failure)) refusedKey = failure;
       throw failure;
     }
@@ -130,7 +143,7 @@ export function openRequests(options: RequestOptions) {
   const get = <T>(name: string, path: string, schema: z.ZodType<T>): Promise<T> =>
     plain(reading(name), "GET", path, schema);
 
-  return { send, get, plain, count: () => requests };
+  return { send, get, plain, figures: (): RequestFigures => ({ ...figures }) };
 }
 
 /** Milliseconds until the next try; undefined where the failure is final. */

@@ -22,6 +22,10 @@ export interface NumberedRun {
   readonly finishedAt: Date | null;
   readonly planned: Readonly<Record<string, unknown>>;
   readonly actual: Readonly<Record<string, unknown>> | null;
+  /** To Clerk: all, repeated, and answered 429. */
+  readonly requests: number;
+  readonly repeated: number;
+  readonly limited: number;
 }
 
 const eventSchema = z
@@ -47,6 +51,9 @@ const runSchema = z
     finished_at: z.date().nullable(),
     planned: z.record(z.string(), z.unknown()),
     actual: z.record(z.string(), z.unknown()).nullable(),
+    requests: z.number(),
+    repeated: z.number(),
+    limited: z.number(),
   })
   .transform(({ commit_id, started_at, finished_at, ...run }) => ({
     ...run,
@@ -92,7 +99,8 @@ async function events(
 export async function numberedRuns(connection: Connection, stack: string): Promise<NumberedRun[]> {
   if (!(await hasLedger(connection))) return [];
   const { rows } = await connection.query(
-    `select run_id::text as id, operator, commit_id, started_at, finished_at, planned, actual
+    `select run_id::text as id, operator, commit_id, started_at, finished_at, planned, actual,
+       requests, repeated, limited
      from clerk_migration.runs where stack = $1 order by run_id`,
     [stack],
   );

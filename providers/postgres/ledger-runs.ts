@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Database } from "./database";
+import type { Connection, Database } from "./database";
 
 export interface Run {
   readonly stack: string;
@@ -27,4 +27,33 @@ export async function finishRun(database: Database, runId: string, actual: unkno
     runId,
     JSON.stringify(actual),
   ]);
+}
+
+/** Requests to Clerk of a run. */
+export interface RunFigures {
+  readonly requests: number;
+  readonly repeated: number;
+  readonly limited: number;
+}
+
+/** Notes them with the run of this stack that began after the process; a rollback has none. */
+export async function recordFigures(
+  database: Database,
+  stack: string,
+  processStart: Date,
+  { requests, repeated, limited }: RunFigures,
+): Promise<void> {
+  await database.query(
+    `update clerk_migration.runs set requests = $3, repeated = $4, limited = $5
+     where run_id = (select max(run_id) from clerk_migration.runs where stack = $1 and started_at >= $2)`,
+    [stack, processStart, requests, repeated, limited],
+  );
+}
+
+export async function readFigures(connection: Connection, runId: string): Promise<RunFigures> {
+  const { rows } = await connection.query(
+    "select requests, repeated, limited from clerk_migration.runs where run_id = $1",
+    [runId],
+  );
+  return z.object({ requests: z.number(), repeated: z.number(), limited: z.number() }).parse(rows[0]);
 }

@@ -70,6 +70,10 @@ create table if not exists clerk_migration.runs (
   started_at timestamptz not null default now(),
   finished_at timestamptz
 );
+-- Requests to Clerk, as far as the providers have written them down: all, repeated, and answered 429.
+alter table clerk_migration.runs add column if not exists requests integer not null default 0;
+alter table clerk_migration.runs add column if not exists repeated integer not null default 0;
+alter table clerk_migration.runs add column if not exists limited integer not null default 0;
 
 -- Append-only: what happened to which user, written by the triggers below, so that no step can forget it. An
 -- application may add its own subjects, as examples/backend does with `trickle`.

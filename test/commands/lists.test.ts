@@ -128,7 +128,7 @@ describe("history", () => {
     const runs = await runCommand(on, "history");
     expect(runs.printed).toMatch(
       new RegExp(
-        `^#${id} {2}\\S+ \\S+ UTC {2}\\d+ s {2}by ada at 0123456789ab {2}planned 1 create; then 1 migrated\n$`,
+        `^#${id} {2}\\S+ \\S+ UTC {2}\\d+ s {2}by ada at 0123456789ab {2}planned 1 create; then 1 migrated; 0 requests\n$`,
       ),
     );
     const events = await runCommand(on, "history", ["--run", id, "--json"]);
