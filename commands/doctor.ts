@@ -8,7 +8,7 @@ import { makePlan, type Plan } from "../providers/plan";
 import { groupsOf, summaryLine } from "../providers/plan-text";
 import { command } from "./command";
 import { withDatabase } from "./database";
-import { findingLine } from "./finding-line";
+import { exitCodeOf, findingLine } from "./finding-line";
 import { settingsOfStack, type StackChoice, stackOptions } from "./settings";
 
 /**
@@ -23,8 +23,7 @@ void command(async (args) => {
       ? `${JSON.stringify({ findings, summary }, undefined, 2)}\n`
       : `${[...findings.map(findingLine), ...(summary === "" ? [] : ["", summary])].join("\n")}\n`,
   );
-  if (findings.some(({ status }) => status === "problem")) return 1;
-  return findings.some(({ status }) => status === "unknown") ? 2 : 0;
+  return exitCodeOf(findings);
 });
 
 interface Examination {

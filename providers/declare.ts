@@ -4,6 +4,7 @@ import { ClerkUser } from "./clerk-user/resource";
 import type { Migration } from "./migration/resource";
 import { Notification } from "./notification/resource";
 import type { Plan } from "./plan";
+import { RetiredPassword } from "./retired-password/resource";
 
 /**
  * How many resources wait for the engine at most. A URN resolves only when its create has finished: a window keeps
@@ -17,11 +18,12 @@ const WINDOW = 300;
  */
 export async function declareUsers(plan: Plan, migration: Migration, onDone: () => void): Promise<void> {
   const waiting = new Set<Promise<unknown>>();
-  for (const { declared, notifications } of plan.users) {
+  for (const { declared, notifications, retirement } of plan.users) {
     if (declared === null) continue;
     let last: pulumi.CustomResource = new ClerkUser(declared, { parent: migration });
     for (const inputs of notifications)
       last = new Notification(inputs, { parent: migration, dependsOn: last });
+    if (retirement !== null) last = new RetiredPassword(retirement, { parent: migration, dependsOn: last });
     const settling: Promise<unknown> = settled(last).finally(() => {
       waiting.delete(settling);
       onDone();

@@ -1,9 +1,10 @@
+import { canariesIn, canaryProblem } from "./canaries";
 import { type Clerk, openClerk } from "./clerk/client";
 import { askClerk } from "./clerk/facts";
 import { checkInstance } from "./clerk/preflight";
 import { readDecisions } from "./decisions";
 import { MigrationError } from "./errors";
-import type { Finding } from "./findings";
+import { type Finding, finding } from "./findings";
 import { observeMails, readMailTimes } from "./observe-mails";
 import { questionsOf } from "./plan";
 import { type Connection, type Database, readOnly } from "./postgres/database";
@@ -11,6 +12,7 @@ import { readLedger } from "./postgres/ledger";
 import { readUsers } from "./postgres/legacy-users";
 import { checkCondition, checkDatabase } from "./postgres/preflight";
 import type { Settings } from "./settings";
+import { type RetireFacts, retireQuestions } from "./verdicts/retire";
 import type { World } from "./world";
 
 /** Reads both systems, without writing: what is there before a run of this stack (`<project>/<stack>`). */
@@ -41,13 +43,39 @@ export async function observeStack(
     instance,
     userLimit: settings.clerkUserLimit,
   });
+  const arrivals = isWatched ? await clerk.arrivals() : new Map<string, number>();
+  const retire = await observeRetirable(clerk, retireQuestions(records, arrivals, settings));
   return {
     ...records,
-    findings: [...findings, ...mails.findings],
+    findings: [...findings, ...mails.findings, ...canaryFindings(retire)],
     clerk: facts,
     mails: mails.facts,
-    arrivals: isWatched ? await clerk.arrivals() : new Map(),
+    arrivals,
+    retire,
   };
+}
+
+/** Asked again right before a digest goes: a ban or a lost canary must not be missed. */
+async function observeRetirable(clerk: Clerk, clerkUserIds: readonly string[]): Promise<RetireFacts> {
+  if (clerkUserIds.length === 0) return { banned: new Map(), canaryProblem: "" };
+  const live = await clerk.usersBy("user_id", clerkUserIds);
+  return {
+    banned: new Map(live.map(({ id, banned }) => [id, banned])),
+    canaryProblem: await canaryProblem(clerk, canariesIn(process.env)),
+  };
+}
+
+function canaryFindings({ canaryProblem: problem }: RetireFacts): Finding[] {
+  return problem === ""
+    ? []
+    : [
+        finding(
+          "retire/canary",
+          "problem",
+          `${problem}, so no digest is retired.`,
+          "Correct CANARY_EMAIL and CANARY_PASSWORD. If they are right, carried passwords do not work: find out why.",
+        ),
+      ];
 }
 
 /** Clerk with these settings, for reading. */

@@ -95,9 +95,15 @@ export function stackOutputs(
   );
   const [sent, rehearsed, unknown] = [count("sent"), count("rehearsed"), count("unknown")];
   const pending = toTell.length - sent - rehearsed - failures.length;
+  const retired = [...ledger.retired.values()].filter(
+    ({ status }) => status === "retired" || status === "purged",
+  );
   const lives = livesOf(ledger, stack, arrivalsOf(world));
   const progress = {
-    funnel: funnelOf(plan, ledger, stack, lives),
+    funnel: funnelOf(plan, ledger, stack, lives, {
+      retired: retired.length,
+      purged: retired.filter(({ status }) => status === "purged").length,
+    }),
     stragglers: stragglersOf(lives, world.now),
     failuresByReason: failuresByReason({
       users: failed.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),

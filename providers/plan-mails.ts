@@ -1,6 +1,6 @@
 import type { ClerkUserInputs } from "./clerk-user/inputs";
 import type { NotificationInputs } from "./notification/inputs";
-import type { PlannedUser } from "./plan";
+import type { JudgedUser, PlannedUser } from "./plan";
 import type { LedgerNotification, Way } from "./postgres/ledger";
 import { isLost, isRepeated, type Turn, turns } from "./verdicts/mails";
 import type { PlanSettings, Records, World } from "./world";
@@ -14,8 +14,8 @@ export type MailPart = Pick<
 export function withMails(
   world: World,
   settings: PlanSettings,
-  users: readonly Omit<PlannedUser, keyof MailPart>[],
-): PlannedUser[] {
+  users: readonly JudgedUser[],
+): (JudgedUser & MailPart)[] {
   const rows = new Map(world.rows.map((row) => [row.userId, row]));
   const recipients = users.flatMap(({ userId, verdict, declared }) => {
     if (declared === null) return [];

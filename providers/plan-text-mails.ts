@@ -1,3 +1,4 @@
+import { counted } from "./counted";
 import type { Plan } from "./plan";
 import { type Way, ways } from "./postgres/ledger";
 import type { Settings } from "./settings";
@@ -106,8 +107,4 @@ function pendingLine(later: number, channel: Channel, pace: Pace, mails: MailFac
 
 function limitText(limit: number): string {
   return limit === Infinity ? "any number" : limit.toString();
-}
-
-function counted(count: number, what: string): string {
-  return `${count.toString()} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -4,13 +4,14 @@ import { mailLines, type MailTextSettings } from "./plan-text-mails";
 import type { Settings } from "./settings";
 import type { Note } from "./verdicts/notes";
 import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";
+import type { Retire } from "./verdicts/retire";
 
 /** A line for every user up to here; beyond, only the groups with a few examples: `npm run plan` has them all. */
 const LINES = 100;
 const EXAMPLES = 3;
 
 type TextSettings = MailTextSettings &
-  Pick<Settings, "where" | "domains" | "limit" | "percent" | "emails" | "exclude">;
+  Pick<Settings, "retirePasswords" | "where" | "domains" | "limit" | "percent" | "emails" | "exclude">;
 
 /** What a dry run prints: whom a run would touch, every verdict with its reasons and remedies, and a summary. */
 export function describePlan(plan: Plan, settings: TextSettings): string {
@@ -202,5 +203,27 @@ function meaning(plan: Plan, settings: TextSettings): string[] {
       ? "Passwords: carried over; the old password works in Clerk at once."
       : "Passwords: reset; each user sets one at the first sign-in.",
     ...mailLines(plan, settings),
+    ...retireLines(plan, settings),
+  ];
+}
+
+const staying: readonly (readonly [Retire, string])[] = [
+  ["not-arrived", "have not signed in with Clerk"],
+  ["too-recent", "have done so only lately"],
+  ["banned", "are banned"],
+  ["canary", "wait for the canary"],
+];
+
+/** Whose digests go, and who is still out. */
+function retireLines({ users }: Plan, { retirePasswords }: TextSettings): string[] {
+  const count = (wanted: Retire) => users.filter(({ retire }) => retire === wanted).length;
+  const [now, purged] = [count("now"), count("purged")];
+  const out = count("retired") + purged;
+  if (retirePasswords === "off" && out === 0) return [];
+  const stay = staying.flatMap(([retire, why]) =>
+    count(retire) === 0 ? [] : [`${count(retire).toString()} ${why}`],
+  );
+  return [
+    `Digests: ${now.toString()} to be sealed and taken out of the table, ${out.toString()} are out already${purged === 0 ? "" : `, ${purged.toString()} of them purged`}${stay.length === 0 ? "" : `; the others stay: ${stay.join(", ")}`}.`,
   ];
 }

@@ -6,8 +6,10 @@ import type { Finding } from "./findings";
 import { firstFew } from "./first-few";
 import type { NotificationInputs } from "./notification/inputs";
 import { type MailPart, withMails } from "./plan-mails";
+import { type RetirePart, withRetirement } from "./plan-retire";
 import { isHeld, isMailHeld, type LedgerUser, type Way } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
+import type { RetiredPasswordInputs } from "./retired-password/inputs";
 import type { Settings } from "./settings";
 import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
@@ -15,6 +17,7 @@ import { instanceFindings, instanceProblem } from "./verdicts/instance";
 import type { Told } from "./verdicts/mails";
 import { type Note, notesOf } from "./verdicts/notes";
 import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
+import type { Retire } from "./verdicts/retire";
 import { isEmailVerified } from "./verdicts/row";
 import { waveRoom } from "./verdicts/selection";
 import { type Standing, standings } from "./verdicts/standing";
@@ -38,9 +41,15 @@ export interface PlannedUser {
   /** The mails that are out, or go out now: the one that tells, and reminders. */
   readonly notifications: readonly NotificationInputs[];
   readonly isReminderPending: boolean;
+  /** What becomes of the digest in the table. */
+  readonly retire: Retire;
+  readonly retirement: RetiredPasswordInputs | null;
   /** The attempt of a mail whose outcome nobody knows and nobody can look up; 0 where there is none. */
   readonly unknownMail: number;
 }
+
+/** Before it is decided who is told, and whose digest is retired. */
+export type JudgedUser = Omit<PlannedUser, keyof MailPart | keyof RetirePart>;
 
 export interface Plan {
   readonly users: readonly PlannedUser[];
@@ -95,11 +104,10 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
     return { ...standing, judged: judgement };
   });
   refuseRemovals(world, settings.allowRemovals);
-  const users = withMails(
-    world,
-    settings,
-    withinBounds(judged, world, settings).map((standing) => plannedUser(world, settings, standing)),
+  const planned = withinBounds(judged, world, settings).map((standing) =>
+    plannedUser(world, settings, standing),
   );
+  const users = withRetirement(world, settings, withMails(world, settings, planned));
   const findings = [...world.findings, ...instanceFindings(world.clerk, users, settings)];
   return {
     users,
@@ -166,7 +174,7 @@ function plannedUser(
   world: World,
   settings: PlanSettings,
   { row, profile, entry, held, decision, judged, passwords }: JudgedRow,
-): Omit<PlannedUser, keyof MailPart> {
+): JudgedUser {
   const isLeftOut = judged.verdict === "excluded" || (judged.verdict === "blocked" && held === undefined);
   const declared: ClerkUserInputs | null = isLeftOut
     ? null

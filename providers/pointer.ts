@@ -2,6 +2,8 @@
  * What Pulumi stores as the code of a resource: one line that loads today's provider from the checkout. It is
  * stored with every user and is what `destroy` and `refresh` run later, so these paths never change.
  */
-export function providerPointer(folder: "migration" | "clerk-user" | "notification"): string {
+export function providerPointer(
+  folder: "migration" | "clerk-user" | "notification" | "retired-password",
+): string {
   return `require("tsx/cjs");exports.handler=()=>require("./providers/${folder}/provider.ts").provider`;
 }

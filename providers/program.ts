@@ -9,7 +9,7 @@ import { countVerdicts, type Plan } from "./plan";
 import { describePlan, summaryLine } from "./plan-text";
 import { type Database, explainAndThrow, readOnly } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
-import { finishRun, readFigures, startRun } from "./postgres/ledger-runs";
+import { finishRun, readFigures, recordArrivals, startRun } from "./postgres/ledger-runs";
 import { countUsers } from "./postgres/legacy-users";
 import { withProgress } from "./progress";
 import type { Settings } from "./settings";
@@ -98,8 +98,14 @@ export async function outputs({
     settings,
     world,
   );
-  if (id !== undefined) await finishRun(database, id, known.summary).catch(explainAndThrow);
-  const isChanging = plan.users.some((user) => user.declared !== null && user.verdict !== "unchanged");
+  if (id !== undefined) {
+    await recordArrivals(database, stack, world.arrivals).catch(explainAndThrow);
+    await finishRun(database, id, known.summary).catch(explainAndThrow);
+  }
+  const isChanging = plan.users.some(
+    ({ declared, verdict, told, retire }) =>
+      declared !== null && (verdict !== "unchanged" || told === "now" || retire === "now"),
+  );
   if (!pulumi.runtime.isDryRun() || !isChanging) return { ...known };
   return Object.fromEntries(Object.keys(known).map((name) => [name, pulumi.output(pulumi.unknown)]));
 }

@@ -4,6 +4,7 @@ import { addressOrDomain } from "./clerk-user/inputs";
 import { MigrationError } from "./errors";
 import { mailProblems, mailShape, paceShape } from "./mail/settings";
 import { tableShape, withTable } from "./postgres/table-settings";
+import { parseSealKey } from "./retired-password/seal";
 import { choice, count, flag, isEncryptedOrLocal, isWebAddress, list } from "./setting-kinds";
 
 /** The settings that may come from the environment, which then wins over stack config. */
@@ -23,6 +24,7 @@ const environmentNames: Readonly<Record<string, string>> = {
   mailReplyTo: "MAIL_REPLY_TO",
   mailTemplates: "MAIL_TEMPLATES",
   appName: "APP_NAME",
+  digestSealKey: "DIGEST_SEAL_KEY",
 };
 
 /** These never stand in stack config as plain text. */
@@ -32,7 +34,7 @@ const secrets = ["databaseUrl", "clerkSecretKey", "smtpUrl"];
  * Of one run, never of the stack. `destroy` sees the config that the last `up` stored, so what decides a rollback
  * has to come from the environment.
  */
-const onlyEnvironment = ["heldOnly", "rollback", "rollbackSignedIn"];
+const onlyEnvironment = ["heldOnly", "rollback", "rollbackSignedIn", "digestSealKey"];
 
 const setIt = (variable: string, key: string, secret = "") =>
   `Set ${variable} in the environment or in .env, or run \`pulumi config set ${secret}${key} …\`.`;
@@ -81,6 +83,8 @@ const connectionShape = {
   rollbackSignedIn: choice("ROLLBACK_SIGNED_IN", ["refuse", "unlink", "delete"]).default("refuse"),
   legalConsent: choice("legalConsent", ["require", "skip"]).default("require"),
   bypassDeviceTrust: flag("bypassDeviceTrust").default(false),
+  /** Seals digests that are retired, and opens them: 32 bytes in base64. */
+  digestSealKey: z.string().optional(),
   ...mailShape,
   ...tableShape,
 };
@@ -115,6 +119,9 @@ const settingsShape = {
   notify: choice("notify", ["invitation", "sign-in-link", "announcement", "none"]).default("invitation"),
   notifyOnly: list,
   ...paceShape,
+  retirePasswords: choice("retirePasswords", ["off", "arrived"]).default("off"),
+  retireAfterDays: count("retireAfterDays").default(7),
+  purgeAfterDays: count("purgeAfterDays").default(30),
   rehearseOnProduction: flag("rehearseOnProduction").default(false),
   reveal: flag("reveal").default(false),
   allowRemovals: count("allowRemovals").default(0),
@@ -131,9 +138,25 @@ const settingsSchema = z
   .object(settingsShape)
   .superRefine(refuseProductionByAccident)
   .superRefine((settings, context) => {
-    for (const message of mailProblems(settings)) context.addIssue({ code: "custom", message });
+    for (const message of [...mailProblems(settings), ...sealKeyProblems(settings)])
+      context.addIssue({ code: "custom", message });
   })
   .transform(withTable);
+
+/** Found before anything is retired that could not be opened again. */
+function sealKeyProblems(settings: {
+  retirePasswords: string;
+  digestSealKey?: string | undefined;
+}): string[] {
+  if (settings.retirePasswords === "off") return [];
+  try {
+    parseSealKey(settings.digestSealKey);
+    return [];
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    return [`retirePasswords is ${settings.retirePasswords}. ${error.message}`];
+  }
+}
 
 export type ConnectionSettings = z.infer<typeof connectionSchema>;
 export type Settings = z.infer<typeof settingsSchema>;

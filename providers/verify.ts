@@ -1,6 +1,6 @@
 import type { Clerk } from "./clerk/client";
 import { type ClerkUser, isOurs, type Mark } from "./clerk/user";
-import { conditionOf, withDecidedEmail } from "./clerk-user/lifecycle";
+import { conditionOf, withDecidedEmail } from "./clerk-user/condition";
 import { type Finding, finding } from "./findings";
 import { firstFew } from "./first-few";
 import { countVerdicts, type Plan } from "./plan";

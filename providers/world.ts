@@ -4,6 +4,7 @@ import type { Finding } from "./findings";
 import type { Ledger } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
+import type { RetireFacts } from "./verdicts/retire";
 
 /** What the table and the ledger say before a run, and whose run it is. */
 export interface Records {
@@ -53,6 +54,7 @@ export interface World extends Records {
   readonly mails: MailFacts;
   /** Who has ever signed in: by Clerk's user id, milliseconds since 1970 of the last time. */
   readonly arrivals: ReadonlyMap<string, number>;
+  readonly retire: RetireFacts;
   /** Of the database and of the instance as a whole. */
   readonly findings: readonly Finding[];
 }
@@ -77,6 +79,8 @@ export type PlanSettings = Pick<
   | "redirectAllMailTo"
   | "remindAfterDays"
   | "maxReminders"
+  | "retirePasswords"
+  | "retireAfterDays"
   | "clerkInviteRedirectUrl"
   | "reveal"
   | "allowRemovals"

@@ -51,7 +51,10 @@ export interface TestSystems {
   ): Settings;
   /** Replaces what decisions.yaml says. */
   decide(decisions: Readonly<Record<string, unknown>>): void;
-  plan(changes?: Readonly<Record<string, string>>): Promise<Plan>;
+  plan(
+    changes?: Readonly<Record<string, string>>,
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<Plan>;
   world(changes?: Readonly<Record<string, string>>): Promise<World>;
   /** What the program would declare of this user now. */
   declared(userId: string, changes?: Readonly<Record<string, string>>): Promise<ClerkUserInputs>;
@@ -115,8 +118,13 @@ export async function openTestSystems({
     (await reader.query<T>(text, [...values])).rows;
   const world = (changes?: Readonly<Record<string, string>>): Promise<World> =>
     observeStack(settingsWith(changes), reader, migration);
-  const plan = async (changes?: Readonly<Record<string, string>>) =>
-    makePlan(await world(changes), settingsWith(changes));
+  const plan = async (
+    changes?: Readonly<Record<string, string>>,
+    variables?: Readonly<Record<string, string>>,
+  ) => {
+    const chosen = settingsWith(changes, variables);
+    return makePlan(await observeStack(chosen, reader, migration), chosen);
+  };
   const planned = async (userId: string, changes?: Readonly<Record<string, string>>) =>
     (await plan(changes)).users.find((user) => user.userId === userId);
 

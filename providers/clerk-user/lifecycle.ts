@@ -11,12 +11,12 @@ import {
   readUser,
   recordAdoption,
   recordFailure,
-  recordRolledBack,
   unlinkUser,
 } from "../postgres/ledger-users";
 import { type Hasher, hasherOf, readRow, type RowWithDigest } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import { adoptionProblem } from "./adoption";
+import { conditionOf, signInTime, withDecidedEmail } from "./condition";
 import {
   adoptedGone,
   emailTaken,
@@ -32,14 +32,12 @@ import {
 import {
   type ClerkUserInputs,
   type ClerkUserOutputs,
-  type Condition,
   metadataOf,
-  normalEmail,
   type Profile,
   profileFingerprint,
   profileWithDigest,
 } from "./inputs";
-import { hasNewPassword, needsRollback, rollbackChoice } from "./rollback";
+import { hasNewPassword } from "./rollback";
 
 /** How often a create is tried whose outcome stays unknown, with a look-up and a pause before each repetition. */
 const CREATE_TRIES = 4;
@@ -321,96 +319,4 @@ async function takeBack(
   }
   await systems.clerk.deleteUser(live.id);
   return reason;
-}
-
-/** Rolls one user back: only what we own, guard first. Safe to repeat; what is gone already is a success. */
-export async function deleteUser(systems: Systems, outputs: ClerkUserOutputs): Promise<void> {
-  const owner = await systems.writer(outputs.stack);
-  const mark: Mark = { project: outputs.project, stack: outputs.stack };
-  await rollBackUser(systems, owner, mark, outputs);
-}
-
-/** The same for the sweep of the `migration` resource, which knows the ledger only. */
-export async function rollBackUser(
-  systems: Systems,
-  owner: Owner,
-  mark: Mark,
-  recorded: Pick<ClerkUserOutputs, "userId"> & Pick<LedgerUser, "clerkUserId" | "origin">,
-): Promise<void> {
-  const { clerk, database, settings } = systems;
-  const { userId } = recorded;
-  const held = await readUser(database, userId);
-  if (held !== undefined && !needsRollback(held, owner)) return;
-
-  // The state may name a user of an earlier life: where the ledger holds this one, it alone knows.
-  const known = held === undefined ? recorded.clerkUserId : held.clerkUserId;
-  const named = known === null ? undefined : await clerk.user(known);
-  // A create that was cut off may have left somebody whom nobody wrote down.
-  const isUnwritten = named === undefined && (known === null || held?.status === "creating");
-  const live = isUnwritten ? await clerk.userByExternalId(userId) : named;
-  const ours = live !== undefined && isOurs(live, userId, mark) ? live : undefined;
-  const isAdopted = (held ?? recorded).origin === "adopted" || ours?.mark?.adopted === true;
-  if (live !== undefined && ours === undefined && !isAdopted) {
-    systems.warn(
-      `User ${userId}: the Clerk user ${live.id} no longer carries our mark, so it is left alone.`,
-    );
-  }
-
-  // Whoever was adopted loses nothing by it, so there is nothing to guard.
-  const choice = ours === undefined || isAdopted ? "delete" : rollbackChoice(settings, userId, ours, held);
-  if (choice instanceof MigrationError) throw choice;
-
-  const clerkUserId = ours?.id ?? known;
-  if (
-    clerkUserId !== null &&
-    !(await unlinkUser(database, settings.table, userId, clerkUserId)) &&
-    held?.status === "linked"
-  ) {
-    systems.warn(`User ${userId}: the row's clerk_user_id is no longer ours, so it is left as it is.`);
-  }
-  if (isAdopted) await giveBack(systems, userId, live, mark, held);
-  else if (ours !== undefined && choice === "delete") await clerk.deleteUser(ours.id);
-  else if (ours !== undefined) await clerk.setMark(ours.id, null);
-  await recordRolledBack(database, userId);
-}
-
-/** An adopted user gets back what the adoption changed: no mark, and no external id where there was none. */
-async function giveBack(
-  { clerk }: Systems,
-  userId: string,
-  live: ClerkUser | undefined,
-  mark: Mark,
-  held: LedgerUser | undefined,
-): Promise<void> {
-  if (live?.externalId !== userId) return;
-  if (isOurs(live, userId, mark)) await clerk.setMark(live.id, null);
-  if (held?.isExternalIdSet === true) await clerk.setExternalId(live.id, null);
-}
-
-/** The row as the user is meant to be: a decision may have given another address. */
-export function withDecidedEmail<T extends { readonly email: string | null }>(
-  row: T | undefined,
-  decidedEmail: string,
-): T | undefined {
-  return row === undefined || decidedEmail === "" ? row : { ...row, email: decidedEmail };
-}
-
-export function conditionOf(
-  userId: string,
-  row: { clerkUserId: string | null; email: string | null } | undefined,
-  live: ClerkUser | undefined,
-  mark: Mark,
-): Condition {
-  if (row === undefined) return "row-gone";
-  if (live === undefined) return "gone";
-  if (!isOurs(live, userId, mark)) return "not-ours";
-  if (row.clerkUserId === null) return "unlinked";
-  if (row.clerkUserId !== live.id) return "relinked";
-  if (live.banned) return "banned";
-  if (live.locked) return "locked";
-  return live.primaryEmail === normalEmail(row.email ?? "") ? "ok" : "email-changed";
-}
-
-export function signInTime(live: ClerkUser): string {
-  return live.lastSignInAt === null ? "" : new Date(live.lastSignInAt).toISOString();
 }

@@ -1,6 +1,7 @@
 import { resourceProvider } from "../boundary";
 import { clerkUserInputs, clerkUserOutputs, differs } from "./inputs";
-import { deleteUser, ensureUser } from "./lifecycle";
+import { ensureUser } from "./lifecycle";
+import { deleteUser } from "./rollback";
 import { readUserState } from "./watch";
 
 export const provider = resourceProvider({

@@ -3,8 +3,8 @@ import { otherInstance } from "../errors";
 import { readLedger } from "../postgres/ledger";
 import { readLinks } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
+import { conditionOf, signInTime, withDecidedEmail } from "./condition";
 import type { ClerkUserOutputs } from "./inputs";
-import { conditionOf, signInTime, withDecidedEmail } from "./lifecycle";
 
 /** Clerk takes at most 100 ids in a filter. */
 const PAGE = 100;

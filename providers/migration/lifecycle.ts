@@ -1,6 +1,6 @@
 import { ClerkError } from "../clerk/errors";
 import type { Mark } from "../clerk/user";
-import { rollBackUser } from "../clerk-user/lifecycle";
+import { rollBackUser } from "../clerk-user/rollback";
 import { MigrationError, otherInstance } from "../errors";
 import { takeBackNotification } from "../notification/lifecycle";
 import { ensureLedger, hasLedger, isHeld, isMailHeld, readLedger } from "../postgres/ledger";

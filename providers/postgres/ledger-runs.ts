@@ -57,3 +57,18 @@ export async function readFigures(connection: Connection, runId: string): Promis
   );
   return z.object({ requests: z.number(), repeated: z.number(), limited: z.number() }).parse(rows[0]);
 }
+
+/** Notes of those who have signed in when they were first seen to: Clerk itself tells only of the last time. */
+export async function recordArrivals(
+  database: Database,
+  stack: string,
+  arrivals: ReadonlyMap<string, number>,
+): Promise<void> {
+  if (arrivals.size === 0) return;
+  await database.query(
+    `update clerk_migration.users as ledger set arrived_at = to_timestamp(seen.at / 1000.0)
+     from unnest($2::text[], $3::bigint[]) as seen (clerk_user_id, at)
+     where ledger.stack = $1 and ledger.clerk_user_id = seen.clerk_user_id and ledger.arrived_at is null`,
+    [stack, [...arrivals.keys()], [...arrivals.values()]],
+  );
+}

@@ -1,5 +1,5 @@
 -- What Postgres remembers of the migration. Idempotent: run by every stack's `migration` resource.
--- No digest, key, token, link, e-mail address or name is ever stored here.
+-- No key, token, link, e-mail address or name is ever stored here, and a digest only where it is retired, sealed.
 create schema if not exists clerk_migration;
 
 create table if not exists clerk_migration.users (
@@ -28,6 +28,8 @@ create table if not exists clerk_migration.users (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
+-- When the user was first seen to have signed in with Clerk: that time, or a later sign-in.
+alter table clerk_migration.users add column if not exists arrived_at timestamptz;
 -- Of an adopted user: the external id was empty in Clerk, and is ours to take away again.
 alter table clerk_migration.users add column if not exists external_id_set boolean not null default false;
 create index if not exists users_stack on clerk_migration.users (stack, user_id);
@@ -58,6 +60,27 @@ create table if not exists clerk_migration.notifications (
   primary key (user_id, number)
 );
 create index if not exists notifications_stack on clerk_migration.notifications (stack, user_id);
+
+create table if not exists clerk_migration.retired_passwords (
+  user_id text primary key,
+  stack text not null,
+  clerk_instance_id text not null,
+  -- retired: sealed here, and null in the users table. restored: back there. purged: deleted for good. refused: nothing was
+  -- done.
+  status text not null check (status in ('retired', 'restored', 'purged', 'refused')),
+  -- Which key has sealed it. AES-256-GCM: nonce, text and tag; the only place where a digest is kept.
+  key_id text,
+  sealed bytea,
+  digest_fingerprint text,
+  attempt integer not null default 1,
+  failure_code text,
+  failure_reason text,
+  failure_remedy text,
+  retired_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index if not exists retired_passwords_stack on clerk_migration.retired_passwords (stack, user_id);
 
 create table if not exists clerk_migration.runs (
   run_id bigint generated always as identity primary key,
@@ -108,6 +131,14 @@ create trigger record_insert after insert on clerk_migration.notifications
   for each row execute function clerk_migration.record_event();
 drop trigger if exists record_change on clerk_migration.notifications;
 create trigger record_change after update on clerk_migration.notifications
+  for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
+  execute function clerk_migration.record_event();
+
+drop trigger if exists record_insert on clerk_migration.retired_passwords;
+create trigger record_insert after insert on clerk_migration.retired_passwords
+  for each row execute function clerk_migration.record_event();
+drop trigger if exists record_change on clerk_migration.retired_passwords;
+create trigger record_change after update on clerk_migration.retired_passwords
   for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
   execute function clerk_migration.record_event();
 

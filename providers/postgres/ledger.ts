@@ -43,6 +43,7 @@ export const userSchema = z
     clerk_password_at: z.coerce.number().nullable(),
     attempt: z.number(),
     linked_at: z.date().nullable(),
+    arrived_at: z.date().nullish(),
     ...failureColumns,
   })
   .transform((row) => ({
@@ -60,6 +61,8 @@ export const userSchema = z
     clerkPasswordAt: row.clerk_password_at,
     attempt: row.attempt,
     linkedAt: row.linked_at,
+    /** When the user was first seen to have signed in with Clerk. */
+    arrivedAt: row.arrived_at ?? null,
     failure: failureOf(row),
   }));
 
@@ -96,6 +99,31 @@ export const notificationSchema = z
     failure: failureOf(row),
   }));
 
+export const retiredSchema = z
+  .object({
+    user_id: z.string(),
+    stack: z.string(),
+    clerk_instance_id: z.string(),
+    status: z.enum(["retired", "restored", "purged", "refused"]),
+    key_id: z.string().nullable(),
+    digest_fingerprint: z.string().nullable(),
+    attempt: z.number(),
+    retired_at: z.date().nullable(),
+    ...failureColumns,
+  })
+  .transform((row) => ({
+    userId: row.user_id,
+    stack: row.stack,
+    clerkInstanceId: row.clerk_instance_id,
+    status: row.status,
+    keyId: row.key_id,
+    digestFingerprint: row.digest_fingerprint,
+    attempt: row.attempt,
+    retiredAt: row.retired_at,
+    failure: failureOf(row),
+  }));
+
+export type LedgerRetired = z.infer<typeof retiredSchema>;
 export type LedgerUser = z.infer<typeof userSchema>;
 export type LedgerNotification = z.infer<typeof notificationSchema>;
 
@@ -116,18 +144,27 @@ export interface Ledger {
   readonly notifications: ReadonlyMap<string, LedgerNotification>;
   /** By `user_id`, in order: this stack's reminders. */
   readonly reminders: ReadonlyMap<string, readonly LedgerNotification[]>;
+  /** By `user_id`: the digests that this stack has taken out of the table, or tried to. */
+  readonly retired: ReadonlyMap<string, LedgerRetired>;
 }
 
 /** Reads what the ledger says of this stack. A database without a ledger has an empty one. */
 export async function readLedger(connection: Connection, stack: string): Promise<Ledger> {
   if (!(await hasLedger(connection)))
-    return { users: new Map(), notifications: new Map(), reminders: new Map() };
+    return { users: new Map(), notifications: new Map(), reminders: new Map(), retired: new Map() };
   const users = await connection.query(
     "select * from clerk_migration.users where stack = $1 or status in ('creating', 'linked', 'unlinking')",
     [stack],
   );
   const notifications = await connection.query(
     "select * from clerk_migration.notifications where stack = $1 order by user_id, number",
+    [stack],
+  );
+  // Never the sealed digests themselves.
+  const retired = await connection.query(
+    `select user_id, stack, clerk_instance_id, status, key_id, digest_fingerprint, attempt, retired_at,
+       failure_code, failure_reason, failure_remedy
+     from clerk_migration.retired_passwords where stack = $1`,
     [stack],
   );
   const all = z.array(notificationSchema).parse(notifications.rows);
@@ -141,6 +178,7 @@ export async function readLedger(connection: Connection, stack: string): Promise
     users: byUserId(z.array(userSchema).parse(users.rows)),
     notifications: byUserId(all.filter(({ number }) => number === 0)),
     reminders,
+    retired: byUserId(z.array(retiredSchema).parse(retired.rows)),
   };
 }
 

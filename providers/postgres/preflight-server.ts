@@ -98,6 +98,7 @@ function isLocal(host: string): boolean {
 const ledgerPrivileges: Readonly<Record<string, readonly string[]>> = {
   users: ["select", "insert", "update"],
   notifications: ["select", "insert", "update"],
+  retired_passwords: ["select", "insert", "update"],
   runs: ["select", "insert", "update"],
   events: ["insert"],
 };

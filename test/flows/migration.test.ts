@@ -116,7 +116,7 @@ describe("36 of 44 users, there and back", () => {
     );
     const ledger = await connected(stack.databaseUrl, async (client) => {
       const rows: string[] = [];
-      for (const table of ["users", "notifications", "runs", "events"]) {
+      for (const table of ["users", "notifications", "retired_passwords", "runs", "events"]) {
         const dump = await client.query<{ row: string }>(
           `select row::text from clerk_migration.${table} row`,
         );

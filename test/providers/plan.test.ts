@@ -32,6 +32,8 @@ const settings: PlanSettings = {
   redirectAllMailTo: undefined,
   remindAfterDays: 0,
   maxReminders: 1,
+  retirePasswords: "off",
+  retireAfterDays: 7,
   clerkInviteRedirectUrl: undefined,
   reveal: false,
   allowRemovals: 0,
@@ -160,6 +162,7 @@ function linked(of: UserRow, changes: Partial<LedgerUser> = {}): LedgerUser {
     clerkPasswordAt: null,
     attempt: 1,
     linkedAt: null,
+    arrivedAt: null,
     failure: null,
     ...changes,
   };
@@ -218,6 +221,7 @@ function world(
     ledger: {
       users: byId(users),
       notifications: byId(notifications),
+      retired: new Map(),
       reminders: new Map(reminders.map((reminder) => [reminder.userId, [reminder]])),
     },
     project: PROJECT,
@@ -234,6 +238,7 @@ function world(
       own: { ...quiet, ...mails.own },
       now: NOW,
     },
+    retire: { banned: new Map(), canaryProblem: "" },
     arrivals: new Map(arrived.map((userId) => [`user_${userId}`, NOW])),
     findings: [],
   };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { deleteUser, ensureUser } from "../../providers/clerk-user/lifecycle";
+import { ensureUser } from "../../providers/clerk-user/lifecycle";
+import { deleteUser } from "../../providers/clerk-user/rollback";
 import { messageOf } from "../../providers/errors";
 import { sweep } from "../../providers/migration/lifecycle";
 import { ensureNotification, takeBack } from "../../providers/notification/lifecycle";
@@ -19,7 +20,13 @@ async function dump(): Promise<string> {
   const tables = await on.query<{ name: string }>(
     "select table_name as name from information_schema.tables where table_schema = 'clerk_migration'",
   );
-  expect(tables.map(({ name }) => name).sort()).toEqual(["events", "notifications", "runs", "users"]);
+  expect(tables.map(({ name }) => name).sort()).toEqual([
+    "events",
+    "notifications",
+    "retired_passwords",
+    "runs",
+    "users",
+  ]);
   const rows = await Promise.all(
     tables.map(({ name }) => on.query<{ row: string }>(`select row::text from clerk_migration.${name} row`)),
   );

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { pageAfter, pollArrivals } from "../../../examples/backend/arrival-poll";
 import { openSession } from "../../../examples/backend/sessions";
-import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { deleteUser } from "../../../providers/clerk-user/rollback";
 import { sessionCreated, userEvent } from "../../../sandbox/clerk/webhooks";
 import { MARCUS, SARAH } from "../../systems";
 import { openBackend, type TestBackend } from "./backend";

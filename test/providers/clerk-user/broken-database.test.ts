@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { deleteUser } from "../../../providers/clerk-user/rollback";
 import { MigrationError } from "../../../providers/errors";
 import { explainDatabaseError } from "../../../providers/postgres/database";
 import { readUser } from "../../../providers/postgres/ledger-users";

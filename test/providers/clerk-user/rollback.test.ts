@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import type { ClerkUserOutputs } from "../../../providers/clerk-user/inputs";
-import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { deleteUser } from "../../../providers/clerk-user/rollback";
 import { readUser } from "../../../providers/postgres/ledger-users";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { loadSample } from "../../../sandbox/sample-users";

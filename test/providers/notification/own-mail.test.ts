@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { deleteUser, ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { ensureUser } from "../../../providers/clerk-user/lifecycle";
+import { deleteUser } from "../../../providers/clerk-user/rollback";
 import { sweep } from "../../../providers/migration/lifecycle";
 import { differs } from "../../../providers/notification/inputs";
 import { ensureNotification, takeBack } from "../../../providers/notification/lifecycle";

@@ -1,0 +1,34 @@
+import { MigrationError } from "../errors";
+import type { LedgerRetired, Owner } from "../postgres/ledger";
+import { readRetired, readSealed, restoreDigest } from "../postgres/ledger-retired";
+import { readUser } from "../postgres/ledger-users";
+import { readRow } from "../postgres/legacy-users";
+import type { Systems } from "../systems";
+import { parseSealKey, requireKey, unseal } from "./seal";
+
+/** Part of a user's rollback, after its guard: the row gets its digest back. Throws where that can no longer be done. */
+export async function putBack({ database, settings }: Systems, owner: Owner, userId: string): Promise<void> {
+  const held = await readRetired(database, userId);
+  if (held === undefined || !isRetired(held) || held.stack !== owner.stack) return;
+  // Whoever is gone from the table has no digest to get back.
+  if ((await readRow(database, settings.table, userId)) === undefined) return;
+  const sealed = await readSealed(database, userId);
+  if (held.status === "purged" || sealed === null)
+    throw new MigrationError(
+      "purged",
+      `User ${userId}: the legacy digest has been purged, so there is no login to roll back to.`,
+      "Keep the user in Clerk. To let go of it without a rollback, decide `forget` after deleting the user in Clerk.",
+    );
+  const key = parseSealKey(settings.digestSealKey);
+  requireKey(key, userId, held.keyId);
+  const user = await readUser(database, userId);
+  await restoreDigest(database, settings.table, {
+    userId,
+    clerkUserId: user?.clerkUserId ?? null,
+    digest: unseal(key, userId, sealed),
+  });
+}
+
+export function isRetired({ status }: LedgerRetired): boolean {
+  return status === "retired" || status === "purged";
+}
