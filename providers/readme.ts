@@ -80,7 +80,7 @@ export function nextSteps({
   const left = funnel.legacy - funnel.linked - blocked - failed;
   const old = stragglers.at(-1)?.users ?? 0;
   const some = (number: number, what: "user" | "row" | "legacy user" | "mail") =>
-    `${number.toString()} ${what}${number === 1 ? "" : "s"}`;
+    `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
   const steps = [
     failed === 0 ? "" : `${some(failed, "user")} failed: see the remedies, then run up again.`,
     blocked === 0 ? "" : `${some(blocked, "row")} blocked: correct them, or settle them in decisions.yaml.`,

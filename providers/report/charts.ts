@@ -16,7 +16,11 @@ const quiet = { silent: true, emphasis: { disabled: true } } as const;
 const valueAxis = {
   type: "value",
   minInterval: 1,
-  axisLabel: { color: "var(--soft)", fontSize: 12 },
+  axisLabel: {
+    color: "var(--soft)",
+    fontSize: 12,
+    formatter: (value: number) => (value < 1_000 ? value.toString() : `${(value / 1_000).toString()}k`),
+  },
   splitLine: { lineStyle: { color: "var(--line)" } },
 } as const;
 const categoryAxis = {
@@ -37,8 +41,8 @@ export interface Bar {
 export function drawBars(bars: readonly Bar[], description: string): Markup {
   return draw(description, 24 + bars.length * 32, () => ({
     // Without a browser the width of a name is a guess, so there is room for the longest.
-    grid: { left: 125, right: 90, top: 4, bottom: 4, outerBoundsMode: "none" },
-    xAxis: { ...valueAxis, show: false },
+    grid: { left: 125, right: 115, top: 4, bottom: 4, outerBoundsMode: "none" },
+    xAxis: { ...valueAxis, show: false, max: "dataMax" },
     yAxis: {
       ...categoryAxis,
       axisLine: { show: false },
@@ -108,7 +112,7 @@ export function drawRate({ periods }: Series, description: string): Markup {
 
 function overTime(starts: readonly string[]) {
   return {
-    grid: { left: 20, right: 34, top: 12, bottom: 4 },
+    grid: { left: 32, right: 36, top: 12, bottom: 4 },
     xAxis: {
       ...categoryAxis,
       axisLabel: { ...categoryAxis.axisLabel, color: "var(--soft)" },

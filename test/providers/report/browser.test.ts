@@ -97,11 +97,16 @@ describe.skipIf(executablePath === undefined)("in a browser, a report", () => {
     await expect.poll(range).toBe("Nobody is found.");
   });
 
-  test("is as wide as the window, on a phone and on a desk", async () => {
-    for (const width of [320, 390, 800, 1400]) {
-      await page.setViewportSize({ width, height: 800 });
-      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+  test("is as wide as the window, on a phone, on a desk and on paper", async () => {
+    const width = () => page.evaluate("document.documentElement.scrollWidth");
+    for (const wanted of [320, 390, 800, 1400]) {
+      await page.setViewportSize({ width: wanted, height: 800 });
+      expect(await width()).toBe(wanted);
     }
+    await page.emulateMedia({ media: "print" });
+    await page.setViewportSize({ width: 720, height: 1000 });
+    expect(await width()).toBe(720);
+    await page.emulateMedia({ media: "screen" });
   });
 
   test("asks for nothing but itself, and nothing in it fails", () => {
