@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
 import { stringify as toCsv } from "csv-stringify/sync";
@@ -10,6 +9,7 @@ import { makePlan } from "../providers/plan";
 import { columnsOf, type Entry, lists, supportList } from "../providers/support-lists";
 import { command } from "./command";
 import { withDatabase } from "./database";
+import { writePrivately } from "./private-file";
 import { settingsOfStack, stackOptions } from "./settings";
 
 const formats = {
@@ -61,15 +61,4 @@ function unknown(flag: string, known: readonly string[]): MigrationError {
     `--${flag} has to be one of ${known.join(", ")}.`,
     `Say --${flag} <one of them>.`,
   );
-}
-
-/** Also where a file is there already that others may read. */
-async function writePrivately(path: string, text: string): Promise<void> {
-  const file = await open(path, "w", 0o600);
-  try {
-    await file.chmod(0o600);
-    await file.writeFile(text);
-  } finally {
-    await file.close();
-  }
 }

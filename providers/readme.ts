@@ -77,19 +77,19 @@ export function nextSteps({
   const count = (what: FailureGroup["what"]) =>
     failuresByReason.filter((group) => group.what === what).reduce((sum, { users }) => sum + users, 0);
   const [failed, blocked, mails] = [count("user"), count("row"), count("mail")];
-  const left = funnel.legacy - funnel.linked - blocked;
+  const left = funnel.legacy - funnel.linked - blocked - failed;
   const old = stragglers.at(-1)?.users ?? 0;
+  const some = (number: number, what: "user" | "row" | "legacy user" | "mail") =>
+    `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
   const steps = [
-    failed === 0 ? "" : `${failed.toString()} users failed: see the remedies, then run up again.`,
-    blocked === 0
-      ? ""
-      : `${blocked.toString()} rows are blocked: correct them, or settle them in decisions.yaml.`,
-    left <= 0 ? "" : `${left.toString()} legacy users have not moved: run up, or widen the wave.`,
-    mails === 0 ? "" : `${mails.toString()} mails did not go out, or may not have: the next up sees to them.`,
+    failed === 0 ? "" : `${some(failed, "user")} failed: see the remedies, then run up again.`,
+    blocked === 0 ? "" : `${some(blocked, "row")} blocked: correct them, or settle them in decisions.yaml.`,
+    left <= 0 ? "" : `${some(left, "legacy user")} not moved yet: run up, or widen the wave.`,
+    mails === 0 ? "" : `${some(mails, "mail")} not sent, or perhaps not: the next up sees to them.`,
     mailsPending === 0
       ? ""
-      : `${mailsPending.toString()} users wait for their mail: run up every hour (npm run up -- --until-done).`,
-    old === 0 ? "" : `${old.toString()} users have not signed in for over 30 days: remind them.`,
+      : `${some(mailsPending, "mail")} pending: run up every hour (npm run up -- --until-done).`,
+    old === 0 ? "" : `${some(old, "user")} not signed in for over 30 days: remind them.`,
   ].filter((step) => step !== "");
   return steps.length === 0 ? ["Nothing is left to do but to wait for sign-ins."] : steps;
 }

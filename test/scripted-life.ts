@@ -1,12 +1,12 @@
 import { ensureUser } from "../providers/clerk-user/lifecycle";
-import { messageOf } from "../providers/errors";
 import { ensureNotification } from "../providers/notification/lifecycle";
-import { type StackOutputs, stackOutputs } from "../providers/outputs";
-import { countVerdicts, makePlan } from "../providers/plan";
-import { openDatabase, readOnly } from "../providers/postgres/database";
+import type { StackOutputs } from "../providers/outputs";
+import { countVerdicts } from "../providers/plan";
+import { openDatabase } from "../providers/postgres/database";
 import { finishRun, startRun } from "../providers/postgres/ledger-runs";
-import { countUsers } from "../providers/postgres/legacy-users";
-import { legacyUsers, openTestSystems, STACK, type TestSystems } from "./systems";
+import { gatherReport } from "../providers/report/gather";
+import type { ReportFacts } from "../providers/report/model";
+import { legacyUsers, openTestSystems, PROJECT, STACK, type TestSystems } from "./systems";
 
 const DAY = 86_400_000;
 
@@ -60,10 +60,15 @@ async function wave(on: TestSystems, { daysAgo, limit }: { daysAgo: number; limi
       commit: "0123456789abcdef0123456789abcdef01234567",
       planned: countVerdicts(plan),
     });
+    const actual = { migrated: 0, failed: 0 };
     for (const { declared } of plan.users) {
-      if (declared !== null) await ensureUser(on.systems, declared).catch(messageOf);
+      if (declared === null) continue;
+      await ensureUser(on.systems, declared).then(
+        () => actual.migrated++,
+        () => actual.failed++,
+      );
     }
-    await finishRun(database, runId, { migrated: plan.users.length });
+    await finishRun(database, runId, actual);
     const at = new Date(Date.now() - daysAgo * DAY);
     await on.query(
       "update clerk_migration.users set linked_at = $1 where linked_at > now() - interval '1 hour'",
@@ -103,15 +108,18 @@ async function signIn(on: TestSystems): Promise<void> {
   }
 }
 
-/** What the stack would export now. */
-export async function outputsOf(on: TestSystems): Promise<StackOutputs> {
-  const [world, settings] = [await on.world(), on.settings()];
+/** What a report of them is drawn from now. */
+export async function factsOf(on: TestSystems, isRevealed = false): Promise<ReportFacts> {
+  const settings = { ...on.settings(), reveal: isRevealed };
   const database = openDatabase(on.database.url, 1);
   try {
-    const counts = await readOnly(database, (connection) => countUsers(connection, settings.table));
-    const { ledger, clerkInstanceId } = world;
-    return stackOutputs(makePlan(world, settings), STACK, clerkInstanceId, counts, ledger, settings, world);
+    return await gatherReport(settings, database, { project: PROJECT, stack: STACK });
   } finally {
     await database.end();
   }
+}
+
+/** What the stack would export now. */
+export async function outputsOf(on: TestSystems): Promise<StackOutputs> {
+  return (await factsOf(on)).outputs;
 }

@@ -58,7 +58,7 @@ describe("a migration of 44 users over 30 days", () => {
     const { readme } = outputs;
     expect(readme).toContain("33 of 36 legacy users are in the Clerk instance");
     expect(readme).toContain("| signed in | 15 | 42 % |");
-    expect(readme).toContain("2 rows are blocked");
+    expect(readme).toContain("2 rows blocked: ");
     const people = sampleUsers.flatMap(({ userId, email, name }) => [userId, email, name ?? userId]);
     expect(people.filter((text) => readme.includes(text))).toEqual([]);
   });
