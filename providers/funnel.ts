@@ -40,7 +40,7 @@ export interface Life {
   readonly linkedAt: number | null;
   /** null where no mail is out. */
   readonly toldAt: number | null;
-  /** The last sign-in with Clerk that is known of. */
+  /** The first sign-in with Clerk that a run has seen; the last one where none has. */
   readonly signedInAt: number | null;
 }
 
@@ -75,14 +75,14 @@ export function livesOf(
 ): Life[] {
   return [...users.values()]
     .filter((user) => user.stack === stack && user.status === "linked")
-    .map(({ userId, clerkUserId, linkedAt }) => {
+    .map(({ userId, clerkUserId, linkedAt, arrivedAt }) => {
       const mail = notifications.get(userId);
       const isTold = mail?.status === "sent";
       return {
         userId,
         linkedAt: linkedAt?.getTime() ?? null,
         toldAt: isTold ? ((mail.sentAt ?? linkedAt)?.getTime() ?? 0) : null,
-        signedInAt: clerkUserId === null ? null : (arrivals.get(clerkUserId) ?? null),
+        signedInAt: arrivedAt?.getTime() ?? arrivals.get(clerkUserId ?? "") ?? null,
       };
     });
 }

@@ -53,6 +53,8 @@ export function factsOfMany(count: number, { isRevealed = false, label }: ManyOp
     notifications: [],
     isReminderPending: false,
     unknownMail: 0,
+    retire: "never",
+    retirement: null,
   }));
   const plan: Plan = {
     users,
@@ -66,6 +68,7 @@ export function factsOfMany(count: number, { isRevealed = false, label }: ManyOp
     users: new Map(linked.map((number) => [uuidOf(number), ledgerUser(number)])),
     notifications: new Map(linked.filter(isTold).map((number) => [uuidOf(number), mail(number)])),
     reminders: new Map(),
+    retired: new Map(),
   };
   const arrivals = new Map(
     linked
@@ -133,6 +136,7 @@ function ledgerUser(number: number): LedgerUser {
     clerkPasswordAt: null,
     attempt: 1,
     linkedAt: new Date(linkedAt(number)),
+    arrivedAt: null,
     failure: null,
   };
 }

@@ -57,6 +57,7 @@ const outputsSchema = z.object({
     blocked: z.number(),
     excluded: z.number(),
   }),
+  funnel: z.record(z.string(), z.number()),
   failed: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
   blocked: z.array(z.object({ userId: z.string(), reason: z.string(), remedy: z.string() })),
   notifications: z.object({

@@ -89,7 +89,7 @@ function timeSections({ series }: Report): Markup {
     "Arrivals over time",
     markup`<p class="legend"><span class="first">migrated</span> <span class="second">signed in with Clerk</span></p>
 ${drawTotals(series, `Users migrated and signed in, up to each ${unit}: ${end} at the end.`)}
-<p class="note">Clerk tells the latest sign-in of a user, not the first: whoever comes back moves to that ${unit}.</p>
+<p class="note">The first sign-in that a run has seen: Clerk itself tells only of the latest.</p>
 ${asTable(
   table(
     `Users who migrated and signed in, by ${unit} (UTC)`,

@@ -69,7 +69,8 @@ test("what somebody has called himself is text, in the page and in the data", ()
     failuresByReason: [{ what: "user" as const, reason: HOSTILE, remedy: HOSTILE, users: 1 }],
   };
   const said = { id: HOSTILE, operator: HOSTILE, commit: HOSTILE };
-  const runs = [{ ...said, startedAt: new Date(0), finishedAt: null, planned: {}, actual: null }];
+  const figures = { requests: 0, repeated: 0, limited: 0 };
+  const runs = [{ ...said, ...figures, startedAt: new Date(0), finishedAt: null, planned: {}, actual: null }];
   const other = pageOf(reportOf({ ...facts, stack: HOSTILE, clerkInstanceId: HOSTILE, outputs, runs }));
   expect(other).not.toContain("<img");
   expect(other).toContain("&lt;/script&gt;&lt;img");
