@@ -38,7 +38,7 @@ export async function createWorkspace(): Promise<Workspace> {
 
 /** Variables that could lead a sandbox to somebody's real systems, or a Pulumi stack of theirs. */
 const leading =
-  /^(PULUMI_|CLERK_|DATABASE_URL$|PG[A-Z]+$|MIGRATE_|ROLLBACK|CANARY_|SMTP_|DIGEST_SEAL|NOTIFY|DOTENV_)/;
+  /^(PULUMI_|CLERK_|DATABASE_URL$|PG[A-Z]+$|MIGRATE_|ROLLBACK|CANARY_|SMTP_|MAIL_|APP_NAME$|DIGEST_SEAL|NOTIFY|DOTENV_)/;
 
 /**
  * An environment that knows the sandbox alone: of the given one, nothing that names a database, a Clerk instance
