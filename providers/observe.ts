@@ -26,7 +26,12 @@ export async function observeStack(
   const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
   const decisions = readDecisions(settings.decisions);
   const { findings, times, ...records } = await readOnly(database, async (connection) => {
-    const checked = await checkDatabase(connection, settings.table, settings.databaseUrl);
+    const checked = await checkDatabase(
+      connection,
+      settings.table,
+      settings.databaseUrl,
+      settings.retirePasswords !== "off",
+    );
     refuseOtherTable(checked);
     if (settings.where !== "") checked.push(await condition(connection, settings));
     return {

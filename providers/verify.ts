@@ -98,13 +98,15 @@ function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]
   const live = new Map(clerkUsers.map((user) => [user.id, user]));
   const rows = new Map(world.rows.map((row) => [row.userId, row]));
   const mark: Mark = { project: world.project, stack: world.stack };
+  const doubled = doubledLinks(world);
   const wrong = held.flatMap(({ userId, clerkUserId, status }) => {
     if (status !== "linked" || clerkUserId === null) return [];
     const row: UserRow | undefined = withDecidedEmail(
       rows.get(userId),
       world.decisions.get(userId)?.email ?? "",
     );
-    const condition = conditionOf(userId, row, live.get(clerkUserId), mark);
+    const linked = row === undefined ? undefined : { ...row, isDoubled: doubled.has(row.clerkUserId) };
+    const condition = conditionOf(userId, linked, live.get(clerkUserId), mark);
     return condition === "ok" ? [] : [`${userId} (${condition})`];
   });
   return about(
@@ -114,6 +116,17 @@ function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]
     "migrated users are not as they were made",
     "docs/failures.md says what each condition means; nothing of a person's is repaired by overwriting it.",
   );
+}
+
+/** Links that more than one row has. */
+function doubledLinks({ rows }: World): ReadonlySet<string | null> {
+  const [seen, doubled] = [new Set<string>(), new Set<string>()];
+  for (const { clerkUserId } of rows) {
+    if (clerkUserId === null) continue;
+    if (seen.has(clerkUserId)) doubled.add(clerkUserId);
+    seen.add(clerkUserId);
+  }
+  return doubled;
 }
 
 /** Clerk users with our mark whom neither ledger nor table knows. */

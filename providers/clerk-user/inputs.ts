@@ -55,6 +55,7 @@ export const conditions = [
   "not-ours",
   "unlinked",
   "relinked",
+  "doubled",
   "banned",
   "locked",
   "email-changed",

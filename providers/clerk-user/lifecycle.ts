@@ -13,7 +13,7 @@ import {
   recordFailure,
   unlinkUser,
 } from "../postgres/ledger-users";
-import { type Hasher, hasherOf, readRow, type RowWithDigest } from "../postgres/legacy-users";
+import { type Hasher, hasherOf, readLinks, readRow, type RowWithDigest } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import { adoptionProblem } from "./adoption";
 import { conditionOf, signInTime, withDecidedEmail } from "./condition";
@@ -104,7 +104,12 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   });
   if (!linked) throw await takeBack(systems, userId, live, before);
 
-  const linkedRow = withDecidedEmail({ ...row, clerkUserId: live.id }, inputs.decidedEmail);
+  // Only a row that was there before can have a double: this one was just linked to a user who is new.
+  const { isDoubled = false } =
+    before === undefined
+      ? {}
+      : ((await readLinks(database, systems.settings.table, [userId])).get(userId) ?? {});
+  const linkedRow = withDecidedEmail({ ...row, clerkUserId: live.id, isDoubled }, inputs.decidedEmail);
   const condition = conditionOf(userId, linkedRow, live, mark);
   return {
     ...inputs,

@@ -1,16 +1,16 @@
 import type { ClerkUser, Mark } from "../clerk/user";
 import { otherInstance } from "../errors";
 import { readLedger } from "../postgres/ledger";
-import { readLinks } from "../postgres/legacy-users";
+import { type LinkOfRow, readLinks } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
-import { conditionOf, signInTime, withDecidedEmail } from "./condition";
+import { conditionOf, describeCondition, signInTime, withDecidedEmail } from "./condition";
 import type { ClerkUserOutputs } from "./inputs";
 
 /** Clerk takes at most 100 ids in a filter. */
 const PAGE = 100;
 
 interface Observation {
-  readonly row: { clerkUserId: string | null; email: string | null } | undefined;
+  readonly row: LinkOfRow | undefined;
   readonly live: ClerkUser | undefined;
 }
 
@@ -34,9 +34,12 @@ export async function readUserState(systems: Systems, outputs: ClerkUserOutputs)
   }
   const mark: Mark = { project: outputs.project, stack: outputs.stack };
   const { row, live } = await observation(systems, outputs);
+  const condition = conditionOf(outputs.userId, withDecidedEmail(row, outputs.decidedEmail), live, mark);
+  if (condition !== "ok" && condition !== outputs.seen)
+    systems.warn(describeCondition(outputs.userId, condition));
   return {
     ...outputs,
-    condition: conditionOf(outputs.userId, withDecidedEmail(row, outputs.decidedEmail), live, mark),
+    condition,
     lastSignInAt: live === undefined ? outputs.lastSignInAt : signInTime(live),
   };
 }

@@ -206,23 +206,46 @@ export async function readRow(
   return z.array(rowSchema).parse(rows)[0];
 }
 
+export interface LinkOfRow {
+  readonly clerkUserId: string | null;
+  readonly email: string | null;
+  /** Whether another row has the same link. */
+  readonly isDoubled: boolean;
+}
+
 /** Rows that are there now, by `user_id`. */
 export async function readLinks(
   connection: Connection,
   table: UsersTable,
   userIds: readonly string[],
-): Promise<Map<string, { clerkUserId: string | null; email: string | null }>> {
-  const { userId, clerkUserId, email } = table;
+): Promise<Map<string, LinkOfRow>> {
+  const [users, userId, link] = [tableSql(table), columnSql(table.userId), columnSql(table.clerkUserId)];
   const { rows } = await connection.query(
-    `select ${columnSql(userId)}::text as user_id, ${columnSql(clerkUserId)}::text as clerk_user_id, ${columnSql(email)}::text as email
-     from ${tableSql(table)} u where ${columnSql(userId)} = any($1)`,
+    `with wanted as (
+       select ${userId}::text as user_id, ${link}::text as clerk_user_id, ${columnSql(table.email)}::text as email
+       from ${users} u where ${userId} = any($1)
+     ), doubled as (
+       select ${link}::text as clerk_user_id from ${users} u
+       where ${link}::text in (select clerk_user_id from wanted) group by 1 having count(*) > 1
+     )
+     select wanted.*, clerk_user_id in (select clerk_user_id from doubled) as is_doubled from wanted`,
     [userIds],
   );
   const schema = z.array(
-    z.object({ user_id: z.string(), clerk_user_id: z.string().nullable(), email: z.string().nullable() }),
+    z.object({
+      user_id: z.string(),
+      clerk_user_id: z.string().nullable(),
+      email: z.string().nullable(),
+      is_doubled: z.boolean().nullable(),
+    }),
   );
   return new Map(
-    schema.parse(rows).map((row) => [row.user_id, { clerkUserId: row.clerk_user_id, email: row.email }]),
+    schema
+      .parse(rows)
+      .map((row) => [
+        row.user_id,
+        { clerkUserId: row.clerk_user_id, email: row.email, isDoubled: row.is_doubled === true },
+      ]),
   );
 }
 

@@ -38,6 +38,27 @@ export function judgeUpdate(table: UsersTable, { columns }: TableFacts, user: st
   );
 }
 
+/** Of a stack that takes digests out of the table. */
+export function judgeRetire(table: UsersTable, { columns }: TableFacts, user: string): Finding | undefined {
+  const hash = columns.find(({ name }) => name === table.passwordHash);
+  if (hash === undefined) return undefined;
+  const column = escapeIdentifier(hash.name);
+  if (hash.notNull)
+    return finding(
+      "retire",
+      "problem",
+      `${hash.name} of ${table.name} cannot be null, so no digest can be retired.`,
+      `${run(`alter table ${tableSql(table)} alter column ${column} drop not null`)}, once the application copes with it.`,
+    );
+  if (hash.mayUpdate) return finding("retire", "ok", `${user} may empty ${hash.name} of ${table.name}.`);
+  return finding(
+    "retire",
+    "problem",
+    `${user} may not write ${hash.name} of ${table.name}, so no digest can be retired.`,
+    `${run(`grant update (${column}) on ${tableSql(table)} to ${escapeIdentifier(user)}`)}.`,
+  );
+}
+
 export function judgeRowSecurity(
   table: UsersTable,
   { rowSecurity, policies }: TableFacts,

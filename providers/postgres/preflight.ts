@@ -4,7 +4,7 @@ import type { Finding } from "../findings";
 import { readLedgerFacts, readRelations, readServer } from "./catalogue";
 import { readTable, type TableFacts } from "./catalogue-table";
 import { type Connection, newClient } from "./database";
-import { judgeRowSecurity, judgeSelect, judgeTriggers, judgeUpdate } from "./preflight-access";
+import { judgeRetire, judgeRowSecurity, judgeSelect, judgeTriggers, judgeUpdate } from "./preflight-access";
 import { finding } from "./preflight-findings";
 import { judgeLinkColumn, judgeUserId } from "./preflight-keys";
 import {
@@ -27,6 +27,7 @@ export async function checkDatabase(
   connection: Connection,
   table: UsersTable,
   databaseUrl: string,
+  retires = false,
 ): Promise<Finding[]> {
   const server = await readServer(connection);
   if (isTooOld(server)) return [judgeVersion(server)];
@@ -39,12 +40,12 @@ export async function checkDatabase(
     judgeTls(clientEnd(databaseUrl), server),
     ...(relation === undefined
       ? [missingTable(table, alike, server.database)]
-      : judgeRelation(table, await readTable(connection, relation), server.user)),
+      : judgeRelation(table, await readTable(connection, relation), server.user, retires)),
     judgeLedger(await readLedgerFacts(connection), server),
   ];
 }
 
-function judgeRelation(table: UsersTable, facts: TableFacts, user: string): Finding[] {
+function judgeRelation(table: UsersTable, facts: TableFacts, user: string, retires: boolean): Finding[] {
   return [
     judgeTable(table, facts),
     judgeColumns(table, facts),
@@ -53,6 +54,7 @@ function judgeRelation(table: UsersTable, facts: TableFacts, user: string): Find
     judgeLinkColumn(table, facts),
     judgeSelect(table, facts, user),
     judgeUpdate(table, facts, user) ?? [],
+    retires ? (judgeRetire(table, facts, user) ?? []) : [],
     judgeRowSecurity(table, facts, user),
     judgeTriggers(table, facts),
   ].flat();

@@ -8,7 +8,7 @@ import type { Exchange } from "../../../sandbox/clerk/server";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { snapshotDatabase } from "../../../sandbox/snapshot";
 import { contractProblems } from "../../clerk-contract";
-import { legacyUsers, openTestSystems, SARAH, type TestSystems } from "../../systems";
+import { legacyUsers, MARCUS, openTestSystems, SARAH, type TestSystems } from "../../systems";
 
 const user = SARAH;
 const exchanges: Exchange[] = [];
@@ -36,6 +36,34 @@ test.each<[string, (it: TestSystems) => unknown]>([
   ["not-ours", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { privateMetadata: {} })],
   ["not-ours", ({ clerk }) => clerk.store.changeUser(outputs.clerkUserId, { externalId: "other" })],
   [
+    "row-gone",
+    async (on) => {
+      await on.query("delete from prompts");
+      await on.query("delete from chat_sessions");
+      await on.query("delete from users where user_id = $1", [user.userId]);
+    },
+  ],
+  [
+    "doubled",
+    async (on) => {
+      await on.query("alter table users drop constraint users_clerk_user_id_key");
+      await on.query("update users set clerk_user_id = $1 where user_id = $2", [
+        outputs.clerkUserId,
+        MARCUS.userId,
+      ]);
+    },
+  ],
+  [
+    "email-changed",
+    ({ clerk }) => {
+      const [address] = clerk.store.users.get(outputs.clerkUserId)?.emailAddresses ?? [];
+      if (address === undefined) throw new Error("The user has no address.");
+      clerk.store.changeUser(outputs.clerkUserId, {
+        emailAddresses: [{ ...address, emailAddress: "other@example.com" }],
+      });
+    },
+  ],
+  [
     "email-changed",
     (on) => on.query("update users set email = 'other@example.com' where user_id = $1", [user.userId]),
   ],
@@ -55,6 +83,12 @@ test.each<[string, (it: TestSystems) => unknown]>([
 
   expect(read.condition).toBe(condition);
   expect(differs(read, outputs)).toBe(true);
+  expect(it.warnings).toHaveLength(1);
+  expect(it.warnings[0]).toMatch(new RegExp(`^User ${user.userId} \\(${condition}\\): .+\\. [A-Z].+\\.$`));
+  expect(it.warnings.join()).not.toContain(user.email);
+  // Once it is acknowledged it is no news.
+  await readUserState(it.systems, { ...outputs, condition: read.condition, seen: read.condition });
+  expect(it.warnings).toHaveLength(1);
   expect([
     JSON.stringify([...it.clerk.store.users.values()]),
     await snapshotDatabase(it.database.url),

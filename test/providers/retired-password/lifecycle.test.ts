@@ -189,6 +189,24 @@ describe("retiring", () => {
     });
   });
 
+  test("is announced as impossible where the column cannot be null", async () => {
+    await on.query(
+      "delete from users where password_hash is null and user_id not in (select user_id from prompts)",
+    );
+    await on.query("update users set password_hash = 'x' where password_hash is null");
+    await on.query("alter table users alter column password_hash set not null");
+    const finding = async (changes: Readonly<Record<string, string>>) =>
+      (await planned(changes)).plan.findings.find(({ check }) => check === "database/retire");
+    expect(await finding(retireNow)).toMatchObject({
+      status: "problem",
+      sentence: "password_hash of users cannot be null, so no digest can be retired.",
+    });
+    expect(await finding({})).toBeUndefined();
+    await arrive();
+    await expect(retire()).rejects.toThrow();
+    expect(await digest()).toBe(SARAH.passwordDigest);
+  });
+
   test("is tried again by the next run", async () => {
     await arrive();
     const declared = await inputs();
