@@ -3,13 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import type { ClerkUserInputs } from "../providers/clerk-user/inputs";
+import type { ClerkUserInputs, ClerkUserOutputs } from "../providers/clerk-user/inputs";
 import type { MigrationInputs } from "../providers/migration/inputs";
 import { ensureMigration } from "../providers/migration/lifecycle";
 import type { NotificationInputs } from "../providers/notification/inputs";
 import { observeStack } from "../providers/observe";
 import { makePlan, type Plan } from "../providers/plan";
 import { openDatabase } from "../providers/postgres/database";
+import { readUser } from "../providers/postgres/ledger-users";
 import { type ConnectionSettings, parseSettings, type Settings } from "../providers/settings";
 import { openSystems, type Systems } from "../providers/systems";
 import type { World } from "../providers/world";
@@ -58,6 +59,8 @@ export interface TestSystems {
   world(changes?: Readonly<Record<string, string>>): Promise<World>;
   /** What the program would declare of this user now. */
   declared(userId: string, changes?: Readonly<Record<string, string>>): Promise<ClerkUserInputs>;
+  /** What the state of a migrated user is. */
+  recorded(userId: string): Promise<ClerkUserOutputs>;
   /** The mail that tells, or the reminder of that number. */
   notification(
     userId: string,
@@ -160,6 +163,20 @@ export async function openTestSystems({
       const declared = (await planned(userId, changes))?.declared;
       if (declared == null) throw new Error(`The plan leaves ${userId} out.`);
       return declared;
+    },
+    async recorded(userId) {
+      const user = (await planned(userId))?.declared;
+      const held = await readUser(reader, userId);
+      if (user == null || held == null) throw new Error(`Nobody holds ${userId}.`);
+      return {
+        ...user,
+        clerkUserId: held.clerkUserId ?? "",
+        clerkInstanceId: clerk.instanceId,
+        origin: "created",
+        condition: "ok",
+        seen: "ok",
+        lastSignInAt: "",
+      };
     },
     async notification(userId, changes, number = 0) {
       const mails = (await planned(userId, changes))?.notifications ?? [];

@@ -119,28 +119,23 @@ begin
 end
 $$;
 
-drop trigger if exists record_insert on clerk_migration.users;
-create trigger record_insert after insert on clerk_migration.users
-  for each row execute function clerk_migration.record_event();
-drop trigger if exists record_change on clerk_migration.users;
-create trigger record_change after update on clerk_migration.users
-  for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
-  execute function clerk_migration.record_event();
-drop trigger if exists record_insert on clerk_migration.notifications;
-create trigger record_insert after insert on clerk_migration.notifications
-  for each row execute function clerk_migration.record_event();
-drop trigger if exists record_change on clerk_migration.notifications;
-create trigger record_change after update on clerk_migration.notifications
-  for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
-  execute function clerk_migration.record_event();
-
-drop trigger if exists record_insert on clerk_migration.retired_passwords;
-create trigger record_insert after insert on clerk_migration.retired_passwords
-  for each row execute function clerk_migration.record_event();
-drop trigger if exists record_change on clerk_migration.retired_passwords;
-create trigger record_change after update on clerk_migration.retired_passwords
-  for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
-  execute function clerk_migration.record_event();
+do $$
+declare
+  subject text;
+begin
+  foreach subject in array array['users', 'notifications', 'retired_passwords'] loop
+    execute format('drop trigger if exists record_insert on clerk_migration.%I', subject);
+    execute format('drop trigger if exists record_change on clerk_migration.%I', subject);
+    execute format(
+      'create trigger record_insert after insert on clerk_migration.%I
+       for each row execute function clerk_migration.record_event()', subject);
+    execute format(
+      'create trigger record_change after update on clerk_migration.%I
+       for each row when (old.status is distinct from new.status or old.failure_code is distinct from new.failure_code)
+       execute function clerk_migration.record_event()', subject);
+  end loop;
+end
+$$;
 
 -- Tells whether this file has to run again.
 comment on table clerk_migration.events is 'The memory of clerk-migration, version 3';

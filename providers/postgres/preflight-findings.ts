@@ -16,6 +16,7 @@ export const databaseChecks = [
   "select",
   "update",
   "row-security",
+  "retire",
   "triggers",
   "ledger",
   "condition",

@@ -6,7 +6,6 @@ import { sweep } from "../../../providers/migration/lifecycle";
 import type { NotificationOutputs } from "../../../providers/notification/inputs";
 import { ensureNotification, takeBack } from "../../../providers/notification/lifecycle";
 import { readNotification } from "../../../providers/postgres/ledger-notifications";
-import { readUser } from "../../../providers/postgres/ledger-users";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { openTestSystems, SARAH, STACK, type TestSystems } from "../../systems";
 
@@ -25,18 +24,7 @@ const ledger = () => readNotification(on.systems.database, { userId, number: 0 }
 const invitations = () => [...on.clerk.store.invitations.values()].map(({ status }) => status);
 const changeLedger = (set: string) => on.query(`update clerk_migration.notifications set ${set}`);
 
-async function rollBackUser(): Promise<void> {
-  const held = await readUser(on.systems.database, userId);
-  await deleteUser(on.systems, {
-    ...(await on.declared(userId)),
-    clerkUserId: held?.clerkUserId ?? "",
-    clerkInstanceId: on.clerk.instanceId,
-    origin: "created",
-    condition: "ok",
-    seen: "ok",
-    lastSignInAt: "",
-  });
-}
+const rollBackUser = async () => deleteUser(on.systems, await on.recorded(userId));
 
 describe("a mail whose outcome nobody knows", () => {
   beforeEach(() => {

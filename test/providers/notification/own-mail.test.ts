@@ -332,16 +332,7 @@ describe("a reminder", () => {
 
 test("an unlinked user is not told, and is told by the next up once linked again", async () => {
   const inputs = await on.notification(userId, own());
-  const held = await readUser(on.systems.database, userId);
-  await deleteUser(on.systems, {
-    ...(await on.declared(userId)),
-    clerkUserId: held?.clerkUserId ?? "",
-    clerkInstanceId: on.clerk.instanceId,
-    origin: "created",
-    condition: "ok",
-    seen: "ok",
-    lastSignInAt: "",
-  });
+  await deleteUser(on.systems, await on.recorded(userId));
   const outputs = await ensureNotification(on.systems, inputs);
   expect(outputs).toMatchObject({ status: "failed" });
   await ensureUser(on.systems, await on.declared(userId));
