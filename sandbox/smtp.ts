@@ -45,6 +45,8 @@ export interface LocalSmtp {
   /** How many connections there have been. */
   connectionCount(): number;
   fail(...faults: SmtpFault[]): void;
+  /** From here on nothing goes wrong. */
+  clearFaults(): void;
   stop(): Promise<void>;
 }
 
@@ -157,6 +159,9 @@ export async function startSmtp({ login, startTls = false }: SmtpOptions = {}): 
     connectionCount: () => connections,
     fail(...added) {
       faults.push(...added.map((fault) => ({ fault, left: fault.times ?? 1 })));
+    },
+    clearFaults() {
+      faults.length = 0;
     },
     async stop() {
       for (const socket of sockets.values()) socket.destroy();

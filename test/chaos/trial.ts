@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Fault, User } from "../../sandbox/clerk/server";
 import { connected } from "../../sandbox/postgres";
 import { loadGenerated } from "../../sandbox/sample-users";
+import { type LocalSmtp, type SmtpFault, startSmtp } from "../../sandbox/smtp";
 import { describeDifference, snapshotDatabase } from "../../sandbox/snapshot";
 import { openStack, type Run, type Stack } from "../stack";
 import { kill, sigkill, survivors, type Victim } from "./kill";
@@ -26,6 +27,8 @@ export interface Trial {
 
 interface Stage {
   readonly stack: Stack;
+  /** Where the users are told by mails of our own; otherwise Clerk invites them. */
+  readonly smtp: LocalSmtp | undefined;
   readonly chance: Random;
   readonly story: string[];
   readonly violations: string[];
@@ -45,8 +48,18 @@ export async function runTrial(adminUrl: string, seed: number): Promise<Trial> {
     onExchange: () => hooks.onRequest?.(),
     onStart: (child) => (hooks.child = child),
   });
-  const stage: Stage = Object.assign(hooks, { stack, chance, story, violations });
+  // A chance of its own, so that the rest of a seed's story is the same either way.
+  const smtp = random(seed + 1_000_000).chance(0.3) ? await startSmtp() : undefined;
+  const stage: Stage = Object.assign(hooks, { stack, smtp, chance, story, violations });
   try {
+    if (smtp !== undefined) {
+      story.push("tells by mails of our own");
+      await stack.configure({
+        notify: "sign-in-link",
+        mailFrom: "app@example.com",
+        appName: "App",
+      });
+    }
     const before = await snapshotDatabase(stack.databaseUrl);
     const clerkBefore = clerkUsers(stack);
 
@@ -70,6 +83,7 @@ export async function runTrial(adminUrl: string, seed: number): Promise<Trial> {
       violations.push(`after destroy: ${open.length.toString()} invitations are still open`);
   } finally {
     stack.clerk.faults.clear();
+    await smtp?.stop();
     for (const problem of new Set(await stack.stop())) violations.push(`Clerk's reference: ${problem}`);
   }
   return { seed, story, violations };
@@ -82,6 +96,7 @@ async function disturbed(stage: Stage, verb: Verb): Promise<void> {
   const { stack, chance, story, violations } = stage;
   const faults = Array.from({ length: chance.below(4) }, () => randomFault(chance));
   stack.clerk.faults.add(...faults);
+  if (stage.smtp !== undefined && chance.chance(0.5)) stage.smtp.fail(randomMailFault(chance));
   const victim: Victim = chance.oneOf(["engine", "engine", "provider", "both", "database", "nobody"]);
   const at = 2 + chance.below(USERS * 3);
   const skips = chance.chance(0.5);
@@ -108,6 +123,7 @@ async function disturbed(stage: Stage, verb: Verb): Promise<void> {
   if (stayed.length > 0)
     violations.push(`${verb}: ${stayed.map(({ command }) => command).join("; ")} stayed behind`);
   stack.clerk.faults.clear();
+  stage.smtp?.clearFaults();
   expectNoTrace(stage, run);
   if (run.exitCode === null) await tidyUp(stage);
 }
@@ -148,16 +164,24 @@ async function converge(stage: Stage, verb: Verb): Promise<void> {
   }
 }
 
-function start({ stack }: Stage, verb: Verb, variables: Record<string, string>): Promise<Run> {
+function start({ stack, smtp }: Stage, verb: Verb, given: Record<string, string>): Promise<Run> {
+  const variables = { ...given, ...mailServer(smtp) };
   return verb === "up" ? stack.up(variables) : stack.destroy(variables);
 }
 
-async function expectMigrated({ stack, violations }: Stage, mostMails: number): Promise<void> {
+async function expectMigrated({ stack, smtp, violations }: Stage, mostMails: number): Promise<void> {
   const { users, outbox } = stack.clerk.store;
   const { rows } = await connected(stack.databaseUrl, (client) =>
-    client.query<{ user_id: string; email: string; clerk_user_id: string | null; status: string | null }>(
-      `select u.user_id::text, u.email, u.clerk_user_id, l.status
-       from users u left join clerk_migration.users l on l.user_id = u.user_id::text`,
+    client.query<{
+      user_id: string;
+      email: string;
+      clerk_user_id: string | null;
+      status: string | null;
+      told: string | null;
+    }>(
+      `select u.user_id::text, u.email, u.clerk_user_id, l.status, n.status as told
+       from users u left join clerk_migration.users l on l.user_id = u.user_id::text
+         left join clerk_migration.notifications n on n.user_id = u.user_id::text`,
     ),
   );
   const byExternalId = new Map<string, User[]>();
@@ -167,23 +191,37 @@ async function expectMigrated({ stack, violations }: Stage, mostMails: number): 
   }
   for (const row of rows) {
     const found = byExternalId.get(row.user_id) ?? [];
-    const mails = outbox.filter((mail) => mail.to === row.email.trim().toLowerCase());
+    const address = row.email.trim().toLowerCase();
+    const own = (smtp?.mails ?? []).filter(({ to }) => to.includes(address));
+    const mails = smtp === undefined ? outbox.filter((mail) => mail.to === address) : own;
     const open = [...stack.clerk.store.invitations.values()].filter(
-      ({ emailAddress, status }) => emailAddress === row.email.trim().toLowerCase() && status === "pending",
+      ({ emailAddress, status }) => emailAddress === address && status === "pending",
     );
     if (found.length !== 1) violations.push(`${row.user_id} has ${found.length.toString()} Clerk users`);
     if (found[0]?.id !== row.clerk_user_id)
       violations.push(`${row.user_id} is linked to ${String(row.clerk_user_id)}`);
     if (row.status !== "linked") violations.push(`${row.user_id} is ${String(row.status)} in the ledger`);
-    if (mails.length < 1 || mails.length > mostMails) {
+    // Nobody can ask a mail server: what may be out stays unknown, and is not repeated.
+    const least = smtp !== undefined && row.told === "unknown" ? 0 : 1;
+    if (row.told !== "sent" && !(smtp !== undefined && row.told === "unknown"))
+      violations.push(`${row.user_id} is told: ${String(row.told)}`);
+    if (mails.length < least || mails.length > mostMails) {
       violations.push(`${row.user_id} got ${mails.length.toString()} mails`);
     }
-    if (open.length !== 1) violations.push(`${row.user_id} has ${open.length.toString()} open invitations`);
+    if (open.length !== (smtp === undefined ? 1 : 0))
+      violations.push(`${row.user_id} has ${open.length.toString()} open invitations`);
   }
 }
 
+function mailServer(smtp: LocalSmtp | undefined): Record<string, string> {
+  return smtp === undefined ? {} : { SMTP_URL: smtp.url };
+}
+
 async function expectNoChange(stage: Stage): Promise<void> {
-  const run = await stage.stack.pulumi(["up", "--yes", "--skip-preview", "--expect-no-changes"]);
+  const run = await stage.stack.pulumi(
+    ["up", "--yes", "--skip-preview", "--expect-no-changes"],
+    mailServer(stage.smtp),
+  );
   if (run.exitCode !== 0)
     stage.violations.push(`a second up changes something:\n${run.output.slice(-2_000)}`);
 }
@@ -217,6 +255,14 @@ function randomFault(chance: Random): Fault {
     { type: "delay", ms: 300 },
   ]);
   return { on, effect, skip: chance.below(USERS), times: 1 + chance.below(3) };
+}
+
+function randomMailFault(chance: Random): SmtpFault {
+  return {
+    on: chance.oneOf(["connection", "recipient", "data", "message", "message"]),
+    effect: chance.oneOf<SmtpFault["effect"]>([{ type: "cut" }, { type: "reply", code: 451 }]),
+    times: 1 + chance.below(3),
+  };
 }
 
 function clerkUsers(stack: Stack): string {
