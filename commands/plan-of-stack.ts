@@ -1,5 +1,6 @@
 import { observeStack } from "../providers/observe";
-import { makePlan, type Plan } from "../providers/plan";
+import { makePlan } from "../providers/plan";
+import { type Plan } from "../providers/planned";
 import { withDatabase } from "./database";
 import type { ChosenStack } from "./settings";
 

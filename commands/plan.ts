@@ -2,8 +2,8 @@ import { parseArgs } from "node:util";
 
 import { stringify } from "csv-stringify/sync";
 
-import { countVerdicts, type Plan } from "../providers/plan";
 import { describePlan } from "../providers/plan-text";
+import { countVerdicts, type Plan } from "../providers/planned";
 import { command } from "./command";
 import { planOf } from "./plan-of-stack";
 import { settingsOfStack, stackOptions } from "./settings";

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-import type { PlannedUser } from "../providers/plan";
+import type { PlannedUser } from "../providers/planned";
 import { channelOf } from "../providers/verdicts/mails";
 import { paceOf, type PaceSettings } from "../providers/verdicts/pace";
 import type { MailFacts } from "../providers/world";

@@ -3,7 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { ClerkUser } from "./clerk-user/resource";
 import type { Migration } from "./migration/resource";
 import { Notification } from "./notification/resource";
-import type { Plan } from "./plan";
+import type { Plan } from "./planned";
 import { RetiredPassword } from "./retired-password/resource";
 
 /**

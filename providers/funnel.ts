@@ -1,4 +1,4 @@
-import type { Plan } from "./plan";
+import type { Plan } from "./planned";
 import { isHeld, type Ledger } from "./postgres/ledger";
 import type { ReasonCode } from "./verdicts/reasons";
 import type { World } from "./world";

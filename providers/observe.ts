@@ -12,8 +12,8 @@ import { readLedger } from "./postgres/ledger";
 import { readUsers } from "./postgres/legacy-users";
 import { checkCondition, checkDatabase } from "./postgres/preflight";
 import type { Settings } from "./settings";
-import { type RetireFacts, retireQuestions } from "./verdicts/retire";
-import type { World } from "./world";
+import { retireQuestions } from "./verdicts/retire";
+import type { RetireFacts, World } from "./world";
 
 /** Reads both systems, without writing: what is there before a run of this stack (`<project>/<stack>`). */
 export async function observeStack(

@@ -8,8 +8,8 @@ import {
   type Stragglers,
   stragglersOf,
 } from "./funnel";
-import { countVerdicts, type Plan } from "./plan";
 import { groupsOf } from "./plan-text";
+import { countVerdicts, type Plan } from "./planned";
 import { isHeld, type Ledger, type LedgerNotification } from "./postgres/ledger";
 import type { UserCounts } from "./postgres/legacy-users";
 import { readmeOf } from "./readme";

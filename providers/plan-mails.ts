@@ -1,16 +1,11 @@
 import type { ClerkUserInputs } from "./clerk-user/inputs";
 import type { NotificationInputs } from "./notification/inputs";
-import type { JudgedUser, PlannedUser } from "./plan";
+import type { JudgedUser, MailPart } from "./planned";
 import type { LedgerNotification, Way } from "./postgres/ledger";
 import { isLost, isRepeated, type Turn, turns } from "./verdicts/mails";
 import type { PlanSettings, Records, World } from "./world";
 
 /** Whom this run tells. Whoever is adopted has an account already. */
-export type MailPart = Pick<
-  PlannedUser,
-  "told" | "way" | "notifications" | "isReminderPending" | "unknownMail"
->;
-
 export function withMails(
   world: World,
   settings: PlanSettings,

@@ -1,9 +1,7 @@
-import type { PlannedUser } from "./plan";
+import type { PlannedUser, RetirePart } from "./planned";
 import type { RetiredPasswordInputs } from "./retired-password/inputs";
 import { type Retire, retireByClerk, retireByRecord } from "./verdicts/retire";
 import type { PlanSettings, World } from "./world";
-
-export type RetirePart = Pick<PlannedUser, "retire" | "retirement">;
 
 /** Whose digest this run takes out of the table, and whose is out already: both stay declared. */
 export function withRetirement<T extends Pick<PlannedUser, "userId" | "declared">>(

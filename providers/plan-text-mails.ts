@@ -1,5 +1,5 @@
 import { counted } from "./counted";
-import type { Plan } from "./plan";
+import type { Plan } from "./planned";
 import { type Way, ways } from "./postgres/ledger";
 import type { Settings } from "./settings";
 import { channelOf } from "./verdicts/mails";

@@ -1,6 +1,7 @@
 import { firstFew } from "./first-few";
-import { countVerdicts, type Plan, type PlannedUser, settlementsOf } from "./plan";
+import { settlementsOf } from "./plan";
 import { mailLines, type MailTextSettings } from "./plan-text-mails";
+import { countVerdicts, type Plan, type PlannedUser } from "./planned";
 import type { Settings } from "./settings";
 import type { Note } from "./verdicts/notes";
 import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";

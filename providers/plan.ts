@@ -2,64 +2,22 @@ import type { Questions } from "./clerk/facts";
 import { type ClerkUserInputs, maskedEmail } from "./clerk-user/inputs";
 import type { Decision, Decisions } from "./decisions";
 import { MigrationError, otherInstance } from "./errors";
-import type { Finding } from "./findings";
 import { firstFew } from "./first-few";
-import type { NotificationInputs } from "./notification/inputs";
-import { type MailPart, withMails } from "./plan-mails";
-import { type RetirePart, withRetirement } from "./plan-retire";
-import { isHeld, isMailHeld, type LedgerUser, type Way } from "./postgres/ledger";
+import { withMails } from "./plan-mails";
+import { withRetirement } from "./plan-retire";
+import type { JudgedUser, Plan, PlannedUser } from "./planned";
+import { isHeld, isMailHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
-import type { RetiredPasswordInputs } from "./retired-password/inputs";
 import type { Settings } from "./settings";
 import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
-import type { Told } from "./verdicts/mails";
-import { type Note, notesOf } from "./verdicts/notes";
-import { judge, type Judged, type ReasonCode, reasons, type Verdict } from "./verdicts/reasons";
-import type { Retire } from "./verdicts/retire";
+import { notesOf } from "./verdicts/notes";
+import { judge, type Judged, type ReasonCode, reasons } from "./verdicts/reasons";
 import { isEmailVerified } from "./verdicts/row";
 import { waveRoom } from "./verdicts/selection";
 import { type Standing, standings } from "./verdicts/standing";
-import type { MailFacts, PlanSettings, Records, World } from "./world";
-
-export interface PlannedUser {
-  readonly userId: string;
-  /** The address, masked unless the operator asks. */
-  readonly label: string;
-  readonly createdAt: string;
-  readonly verdict: Verdict;
-  readonly code: ReasonCode;
-  /** Why this verdict; empty where the verdict says it all. */
-  readonly reason: string;
-  readonly remedy: string;
-  readonly notes: readonly Note[];
-  /** null where the user is left out. */
-  readonly declared: ClerkUserInputs | null;
-  readonly told: Told;
-  readonly way: Way;
-  /** The mails that are out, or go out now: the one that tells, and reminders. */
-  readonly notifications: readonly NotificationInputs[];
-  readonly isReminderPending: boolean;
-  /** What becomes of the digest in the table. */
-  readonly retire: Retire;
-  readonly retirement: RetiredPasswordInputs | null;
-  /** The attempt of a mail whose outcome nobody knows and nobody can look up; 0 where there is none. */
-  readonly unknownMail: number;
-}
-
-/** Before it is decided who is told, and whose digest is retired. */
-export type JudgedUser = Omit<PlannedUser, keyof MailPart | keyof RetirePart>;
-
-export interface Plan {
-  readonly users: readonly PlannedUser[];
-  readonly mails: MailFacts;
-  /** How many reminders are out. */
-  readonly remindersOut: number;
-  readonly findings: readonly Finding[];
-  /** The users of decisions that change nothing, any more or at all. */
-  readonly idleDecisions: readonly string[];
-}
+import type { PlanSettings, Records, World } from "./world";
 
 /** What Clerk has to be asked to judge these rows: nothing about those that are held and unchanged. */
 export function questionsOf(records: Records, settings: PlanSettings): Questions {
@@ -266,20 +224,6 @@ function refuseRemovals(world: Records, allowed: number): void {
     `${gone.length.toString()} of the ${held.length.toString()} users that this stack holds are gone from the users table (${firstFew(gone, SHOWN)}), and going on would roll them back.`,
     `Check that DATABASE_URL names the right database. If they were deleted on purpose, run \`pulumi config set allowRemovals ${gone.length.toString()}\`.`,
   );
-}
-
-export function countVerdicts({ users }: Pick<Plan, "users">): Record<Verdict, number> {
-  const counts: Record<Verdict, number> = {
-    create: 0,
-    resume: 0,
-    update: 0,
-    adopt: 0,
-    unchanged: 0,
-    blocked: 0,
-    excluded: 0,
-  };
-  for (const user of users) counts[user.verdict]++;
-  return counts;
 }
 
 /** What people could write into decisions.yaml for this row. */

@@ -1,5 +1,5 @@
 import { arrivalsOf, livesOf } from "./funnel";
-import type { Plan } from "./plan";
+import type { Plan } from "./planned";
 import type { World } from "./world";
 
 export const lists = ["failed", "blocked", "stragglers", "migrated"] as const;

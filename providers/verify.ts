@@ -3,7 +3,7 @@ import { type ClerkUser, isOurs, type Mark } from "./clerk/user";
 import { conditionOf, withDecidedEmail } from "./clerk-user/condition";
 import { type Finding, finding } from "./findings";
 import { firstFew } from "./first-few";
-import { countVerdicts, type Plan } from "./plan";
+import { countVerdicts, type Plan } from "./planned";
 import { isHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { World } from "./world";

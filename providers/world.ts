@@ -4,7 +4,6 @@ import type { Finding } from "./findings";
 import type { Ledger } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
-import type { RetireFacts } from "./verdicts/retire";
 
 /** What the table and the ledger say before a run, and whose run it is. */
 export interface Records {
@@ -46,6 +45,14 @@ export interface MailFacts {
   readonly invitedByOthers: ReadonlySet<string>;
   /** Milliseconds since 1970. */
   readonly now: number;
+}
+
+/** What Clerk says now of those who might be retired. */
+export interface RetireFacts {
+  /** By Clerk's user id: those who exist, and whether they are banned. */
+  readonly banned: ReadonlyMap<string, boolean>;
+  /** Why no digest may go now; empty where nothing speaks against it. */
+  readonly canaryProblem: string;
 }
 
 /** What is there before a run, on both sides. */

@@ -1,5 +1,5 @@
 import { failuresByReason, funnelOf, livesOf, stragglersOf } from "../providers/funnel";
-import type { Plan, PlannedUser } from "../providers/plan";
+import type { Plan, PlannedUser } from "../providers/planned";
 import type { Ledger, LedgerNotification, LedgerUser } from "../providers/postgres/ledger";
 import type { ReportFacts } from "../providers/report/model";
 

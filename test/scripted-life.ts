@@ -1,7 +1,7 @@
 import { ensureUser } from "../providers/clerk-user/lifecycle";
 import { ensureNotification } from "../providers/notification/lifecycle";
 import type { StackOutputs } from "../providers/outputs";
-import { countVerdicts } from "../providers/plan";
+import { countVerdicts } from "../providers/planned";
 import { openDatabase } from "../providers/postgres/database";
 import { finishRun, startRun } from "../providers/postgres/ledger-runs";
 import { gatherReport } from "../providers/report/gather";

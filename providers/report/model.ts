@@ -1,6 +1,6 @@
 import { commonReason, type FailureGroup, type Life, livesOf, type Stragglers } from "../funnel";
 import type { StackOutputs } from "../outputs";
-import type { Plan, PlannedUser } from "../plan";
+import type { Plan, PlannedUser } from "../planned";
 import type { Ledger } from "../postgres/ledger";
 import type { NumberedRun } from "../postgres/ledger-events";
 import { funnelSteps, nextSteps, share } from "../readme";

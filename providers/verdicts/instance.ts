@@ -3,7 +3,7 @@ import type { ClerkFacts } from "../clerk/facts";
 import type { ClerkUser } from "../clerk/user";
 import type { Profile } from "../clerk-user/inputs";
 import { type Finding, finding } from "../findings";
-import type { PlannedUser } from "../plan";
+import type { PlannedUser } from "../planned";
 import type { Passwords } from "../postgres/ledger";
 import type { Settings } from "../settings";
 import type { PlanSettings } from "../world";

@@ -1,7 +1,7 @@
 import type { LedgerRetired, LedgerUser } from "../postgres/ledger";
 import type { UserRow } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
-import type { Records } from "../world";
+import type { Records, RetireFacts } from "../world";
 
 /**
  * What becomes of a digest. retired, purged: it is out of the table. now: this run takes it out. The others stay: whose user
@@ -11,14 +11,6 @@ export type Retire =
   "retired" | "purged" | "now" | "not-arrived" | "too-recent" | "banned" | "canary" | "never";
 
 export type RetireSettings = Pick<Settings, "retirePasswords" | "retireAfterDays" | "heldOnly">;
-
-/** What Clerk says now of those who might be retired. */
-export interface RetireFacts {
-  /** By Clerk's user id: those who exist, and whether they are banned. */
-  readonly banned: ReadonlyMap<string, boolean>;
-  /** Why no digest may go now; empty where nothing speaks against it. */
-  readonly canaryProblem: string;
-}
 
 const DAY = 24 * 3_600_000;
 
