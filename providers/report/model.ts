@@ -62,6 +62,8 @@ export interface RunLine {
   readonly duration: string;
   readonly planned: string;
   readonly actual: string;
+  /** To Clerk. */
+  readonly requests: string;
 }
 
 /** A row for each user, column by column. An address is its local part and its domain, which many share. */
@@ -144,7 +146,8 @@ function endText(pending: number, hours: number | null): string {
     : `in about ${Math.ceil(hours / 24).toString()} days, if up runs every hour`;
 }
 
-function runLine({ id, operator, commit, startedAt, finishedAt, planned, actual }: NumberedRun): RunLine {
+function runLine({ planned, actual, requests, limited, ...run }: NumberedRun): RunLine {
+  const { id, operator, commit, startedAt, finishedAt } = run;
   return {
     id,
     startedAt: minute(startedAt),
@@ -153,6 +156,7 @@ function runLine({ id, operator, commit, startedAt, finishedAt, planned, actual 
     duration: finishedAt === null ? "cut off, or at work" : durationText(+finishedAt - +startedAt),
     planned: countsText(planned),
     actual: actual === null ? "–" : countsText(actual),
+    requests: `${requests.toLocaleString("en")}${limited === 0 ? "" : ` (${limited.toLocaleString("en")} answered 429)`}`,
   };
 }
 

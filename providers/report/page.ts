@@ -190,7 +190,7 @@ function runSection({ runs, runsInAll }: Report): Markup {
       ? markup`<p>None.</p>`
       : table(
           caption,
-          ["Run", "Started", "By", "Commit", "Took", "Planned", "In all afterwards"],
+          ["Run", "Started", "By", "Commit", "Took", "Planned", "In all afterwards", "Requests"],
           runs.map((run) => [
             `#${run.id}`,
             run.startedAt,
@@ -199,6 +199,7 @@ function runSection({ runs, runsInAll }: Report): Markup {
             run.duration,
             run.planned,
             run.actual,
+            run.requests,
           ]),
         ),
   );

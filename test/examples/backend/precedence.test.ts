@@ -163,6 +163,21 @@ describe("the poll", () => {
   });
 });
 
+test("a password that was changed in Clerk is not undercut by the old one, also where no webhook ever came", async () => {
+  const user = await backend.migrate(SARAH);
+  const { cookie } = await backend.logIn(SARAH);
+  await backend.signInToClerk(SARAH);
+  const changed = "a password of my own";
+  await backend.systems.clerk.users.updateUser(user.id, { password: changed });
+  expect(await pollArrivals(backend.systems)).toEqual([SARAH.userId]);
+
+  expect(await backend.logIn(SARAH)).toMatchObject({ status: 401 });
+  expect(await backend.logIn(SARAH, changed)).toMatchObject({ status: 401 });
+  expect(await backend.get("/me", { cookie })).toMatchObject({ status: 401 });
+  const token = await backend.signInToClerk({ ...SARAH, password: changed });
+  expect(await backend.get("/me", { token })).toMatchObject({ status: 200 });
+});
+
 describe("LEGACY_LOGIN", () => {
   test("on does not shut the door, and until-arrived shuts it for all who have arrived meanwhile", async () => {
     await backend.restart({ LEGACY_LOGIN: "on" });

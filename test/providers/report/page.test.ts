@@ -100,6 +100,7 @@ test("the figures of 30 days are in the page, with their remedies", () => {
     id: "3",
     operator: "ada",
     commit: "0123456789",
+    requests: "0",
     duration: "1 min 35 s",
     actual: "failed 1, migrated 33",
   });
