@@ -27,8 +27,8 @@ export interface Stragglers {
 
 /** What went wrong, once for each reason. */
 export interface FailureGroup {
-  /** What could not be done: a user who failed, a row that is blocked, a mail that did not go out. */
-  readonly what: "user" | "row" | "mail";
+  /** What could not be done: a user who failed, a row that is blocked, a mail that did not go out, a digest that stayed. */
+  readonly what: "user" | "row" | "mail" | "digest";
   readonly reason: string;
   readonly remedy: string;
   readonly users: number;
@@ -138,6 +138,7 @@ export function failuresByReason(failed: {
   readonly users: readonly Failed[];
   readonly rows: readonly Failed[];
   readonly mails: readonly Failed[];
+  readonly digests: readonly Failed[];
 }): FailureGroup[] {
   const groups = new Map<string, FailureGroup>();
   const add = (what: FailureGroup["what"], failures: readonly Failed[]) => {
@@ -150,6 +151,7 @@ export function failuresByReason(failed: {
   add("user", failed.users);
   add("row", failed.rows);
   add("mail", failed.mails);
+  add("digest", failed.digests);
   return [...groups.values()].toSorted((a, b) => b.users - a.users || (a.reason < b.reason ? -1 : 1));
 }
 

@@ -109,6 +109,9 @@ export function stackOutputs(
       users: failed.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),
       rows: blocked,
       mails: failures.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),
+      digests: [...ledger.retired.values()].flatMap(({ userId, failure }) =>
+        failure === null ? [] : { userId, ...failure },
+      ),
     }),
   };
   return {

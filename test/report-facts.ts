@@ -97,7 +97,7 @@ export function factsOfMany(count: number, { isRevealed = false, label }: ManyOp
       notifications: { ...zero, failures: [] },
       funnel: funnelOf(plan, ledger, STACK, lives),
       stragglers: stragglersOf(lives, NOW),
-      failuresByReason: failuresByReason({ users: [], rows: blocked, mails: [] }),
+      failuresByReason: failuresByReason({ users: [], rows: blocked, mails: [], digests: [] }),
       clerkInstanceId: INSTANCE,
       readme: "",
     },

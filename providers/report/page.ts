@@ -130,7 +130,7 @@ function failureSection({ failures }: Report): Markup {
           "What stands in the way, and its remedy; the list of users says who",
           ["What", "Users", "Reason", "Remedy"],
           failures.map(({ what, users, reason, remedy }) => [
-            { user: "failed", row: "blocked", mail: "mail" }[what],
+            { user: "failed", row: "blocked", mail: "mail", digest: "digest" }[what],
             number(users),
             reason,
             remedy,

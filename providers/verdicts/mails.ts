@@ -78,6 +78,12 @@ export function turns(
       reminders: held.map(({ number }) => number),
       isReminderPending: false,
     });
+    // These may go out once more, and take the room of others then.
+    if (
+      isTold &&
+      (wentElsewhere(entry, userId, email) || (entry.way === "invitation" && entry.status !== "sent"))
+    )
+      takeRoom(entry.way);
     if (!isTold && mayBeTold) waiting.push(recipient);
     const reminder =
       isTold && mayBeTold ? nextReminder(recipient, entry, held, settings, facts.now) : undefined;

@@ -94,11 +94,13 @@ test("failures of one reason are one group, whatever is special about each", () 
         { userId: "b", reason: "User b: Clerk answered 404 to user b (user_2b).", remedy },
         { userId: "a", reason: "Clerk answered 404 to user a (user_2c).", remedy },
       ],
+      digests: [{ userId: "c", reason: "User c: the user is banned in Clerk.", remedy }],
     }),
   ).toEqual([
     { what: "mail", reason: "Clerk answered 404 to user ….", remedy, users: 3 },
     { what: "row", reason: "same address", remedy, users: 2 },
     { what: "user", reason: "is taken", remedy, users: 1 },
+    { what: "digest", reason: "the user is banned in Clerk.", remedy, users: 1 },
   ]);
 });
 

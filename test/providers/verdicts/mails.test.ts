@@ -101,6 +101,17 @@ describe("who is told", () => {
     expect(turn.map((one) => one.told)).toEqual(["now", "now", "later"]);
   });
 
+  test("whoever may be told once more takes the room of others", () => {
+    const unknown = out("a", { way: "invitation", status: "unknown" });
+    const moved = out("b", { way: "invitation", emailFingerprint: "another address" });
+    const turn = told(
+      [person("a"), person("b"), person("c"), person("d")],
+      { notify: "invitation", invitationsPerHour: 3 },
+      [unknown, moved],
+    );
+    expect(turn.map((one) => one.told)).toEqual(["sent", "sent", "now", "later"]);
+  });
+
   test("nobody by our own mails while the mail server is away", () => {
     const away = facts({ problem: "Nobody can be told now." });
     expect(told([person("a")], {}, [], away).map((one) => one.told)).toEqual(["later"]);
