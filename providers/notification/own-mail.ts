@@ -6,7 +6,7 @@ import { explainOutcome } from "../mail/outcome";
 import { recordCredential } from "../postgres/ledger-notifications";
 import type { Systems } from "../systems";
 import type { NotificationInputs } from "./inputs";
-import type { Delivery, Recipient } from "./way";
+import { type Delivery, type Recipient, resendRemedy } from "./way";
 
 const DAY_S = 24 * 3600;
 
@@ -64,9 +64,15 @@ async function deliver(systems: Systems, inputs: NotificationInputs, { row, emai
   const credentialId = token?.id ?? null;
   if (outcome.outcome === "accepted")
     return { status: mailer.isRehearsal ? "rehearsed" : "sent", credentialId } as const;
+  // A rehearsal that may have arrived twice harms nobody.
+  const isUnknown = outcome.outcome === "unknown" && !mailer.isRehearsal;
   const { reason, remedy } = explainOutcome(outcome);
-  const failure = new MigrationError(`mail-${outcome.outcome}`, `User ${userId}: ${reason}`, remedy);
-  if (outcome.outcome === "unknown") return { status: "unknown", failure } as const;
+  const failure = new MigrationError(
+    `mail-${outcome.outcome}`,
+    `User ${userId}: ${reason}`,
+    isUnknown ? resendRemedy(attempt) : remedy,
+  );
+  if (isUnknown) return { status: "unknown", failure } as const;
   // It expires by itself, should this fail.
   if (token !== undefined) await systems.clerk.revokeSignInToken(token.id).catch(ignoreClerk);
   return { status: "failed", failure } as const;
@@ -82,7 +88,7 @@ async function makeToken(
   return token;
 }
 
-/** `<SignIn/>` takes the ticket from the address (CJS, `SignInStart.tsx`: see clerk.com/docs, embedded e-mail links). */
+/** `<SignIn/>` takes the ticket from the address (clerk.com/docs, embedded e-mail links). */
 function linkTo(page: string, ticket: string): string {
   const url = new URL(page);
   url.searchParams.set("__clerk_ticket", ticket);

@@ -187,6 +187,7 @@ describe("a mail that may have arrived", () => {
   test("is not repeated by the next up, nor by the one after", async () => {
     const outputs = await tell();
     expect(outputs).toMatchObject({ status: "unknown", attempt: 1 });
+    expect(outputs.reason).toContain("write `resend: 1` for this user into decisions.yaml");
     expect(differs(outputs, await on.notification(userId, own()))).toBe(false);
     expect(await tell()).toMatchObject({ status: "unknown" });
     expect(smtp.mails).toHaveLength(1);
@@ -263,6 +264,16 @@ describe("a rehearsal", () => {
     expect(differs(outputs, real)).toBe(true);
     expect(await ensureNotification(on.systems, real)).toMatchObject({ status: "sent" });
     expect(smtp.mails[1]?.to).toEqual([SARAH.email]);
+  });
+
+  test("that may have arrived is repeated without asking, and holds nobody's own mail back", async () => {
+    await on.restartWith(own(rehearsal));
+    smtp.fail({ on: "message", effect: { type: "cut" } });
+    expect(await tell(rehearsal)).toMatchObject({ status: "failed" });
+    expect(await tell(rehearsal)).toMatchObject({ status: "rehearsed" });
+    await on.restartWith(own());
+    expect(await tell()).toMatchObject({ status: "sent" });
+    expect(smtp.mails.map(({ to }) => to[0])).toEqual(["me@example.com", "me@example.com", SARAH.email]);
   });
 
   test("is refused for invitations, and on production unless asked for twice", () => {
