@@ -7,6 +7,7 @@ import { messageOf } from "../../../providers/errors";
 import { explainDatabaseError, openDatabase, readOnly } from "../../../providers/postgres/database";
 import { ensureLedger, readLedger } from "../../../providers/postgres/ledger";
 import { readUsers } from "../../../providers/postgres/legacy-users";
+import { checkDatabase } from "../../../providers/postgres/preflight";
 import { defaultUsersTable } from "../../../providers/postgres/users-table";
 import { connected } from "../../../sandbox/postgres";
 import { loadSample } from "../../../sandbox/sample-users";
@@ -52,6 +53,21 @@ test("a role that may only select is told what a run needs, without the URL, its
   expect(message).toMatch(
     /^The database user lacks a privilege \(permission denied for database \S+\)\. Grant select on users, update \(clerk_user_id\) on users and create on the database, or use another user\.$/,
   );
+});
+
+test("a role that may not empty the column of the digests is told so where digests are to be retired, and how it may", async () => {
+  const check = async () =>
+    (await readOnly(reader, (connection) => checkDatabase(connection, defaultUsersTable, at.url, true))).find(
+      (finding) => finding.check === "database/retire",
+    );
+  const refused = await check();
+  expect(refused).toMatchObject({
+    status: "problem",
+    sentence: `${role} may not write password_hash of users, so no digest can be retired.`,
+  });
+  const [, statement = ""] = /`([^`]+)`/.exec(refused?.remedy ?? "") ?? [];
+  await connected(at.url, (client) => client.query(statement));
+  expect(await check()).toMatchObject({ status: "ok" });
 });
 
 test("a role that may not read the ledger is told so", async () => {
