@@ -102,6 +102,15 @@ describe("36 of 44 users, there and back", () => {
     expect(outputs).toEqual({
       counts: { total: 44, linked: 44, legacy: 0, withPassword: 39 },
       summary: { processed: 36, migrated: 36, adopted: 0, failed: 0, blocked: 0, excluded: 8 },
+      funnel: {
+        legacy: 36,
+        created: 36,
+        linked: 36,
+        told: 36,
+        signedIn: 0,
+        digestsRetired: 0,
+        digestsPurged: 0,
+      },
       failed: [],
       blocked: [],
       notifications: { sent: 36, rehearsed: 0, failed: 0, unknown: 0, pending: 0, failures: [] },
