@@ -37,12 +37,34 @@ test("reads who is skipped, and why", async () => {
   );
 });
 
+test("reads every kind of decision, and refuses those that exclude each other or have another form", async () => {
+  const every = {
+    a: { adopt: true, email: "new@example.com" },
+    b: { adopt: "user_2abc" },
+    c: { passwords: "reset", resend: 2 },
+    d: { recreate: true },
+    e: { forget: true },
+  };
+  expect(await reading(JSON.stringify(every))).toEqual(new Map(Object.entries(every)));
+  const wrong = {
+    a: { skip: "x", adopt: true },
+    b: { adopt: "somebody" },
+    c: { email: "nobody" },
+    d: { passwords: "carry" },
+    e: { resend: 0 },
+    f: { resend: true },
+    g: "skip",
+  };
+  const message = String(await reading(JSON.stringify(wrong)));
+  for (const userId of Object.keys(wrong)) expect(message).toContain(`line 1: ${userId}: `);
+});
+
 test("names every entry that is no decision, with its line, in one error", async () => {
   expect(await reading("a1: { skip: '' }\nb2: { skip: fine }\nc3:\n  skpi: typo\n")).toMatchInlineSnapshot(`
     "decisions.yaml cannot be read as decisions: 
       - line 1: a1: skip has to be a reason
-      - line 4: c3: it takes skip, adopt, email, passwords, recreate and forget
-      - line 4: c3: nothing is decided: it takes skip, adopt, email, passwords, recreate and forget"
+      - line 4: c3: it takes skip, adopt, email, passwords, recreate, forget and resend
+      - line 4: c3: nothing is decided: it takes skip, adopt, email, passwords, recreate, forget and resend"
   `);
 });
 
