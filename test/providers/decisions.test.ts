@@ -55,7 +55,7 @@ test("reads every kind of decision, and refuses those that exclude each other or
     f: { resend: true },
     g: "skip",
   };
-  const message = String(await reading(JSON.stringify(wrong)));
+  const message = await reading(JSON.stringify(wrong));
   for (const userId of Object.keys(wrong)) expect(message).toContain(`line 1: ${userId}: `);
 });
 
