@@ -2,14 +2,12 @@ import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
 import { type Finding, finding } from "../providers/findings";
-import { firstFew } from "../providers/first-few";
-import { observeStack } from "../providers/observe";
-import { makePlan } from "../providers/plan";
+import { firstUsers } from "../providers/first-few";
 import { groupsOf, summaryLine } from "../providers/plan-text";
-import { type Plan } from "../providers/planned";
+import type { Plan } from "../providers/planned";
 import { command } from "./command";
-import { withDatabase } from "./database";
 import { exitCodeOf, findingLine } from "./finding-line";
+import { planOf } from "./plan-of-stack";
 import { settingsOfStack, type StackChoice, stackOptions } from "./settings";
 
 /**
@@ -36,11 +34,7 @@ interface Examination {
 async function examine(choice: StackChoice): Promise<Examination> {
   try {
     const chosen = await settingsOfStack(choice);
-    const { settings } = chosen;
-    const world = await withDatabase(settings.databaseUrl, (database) =>
-      observeStack(settings, database, chosen),
-    );
-    const plan = makePlan(world, settings);
+    const { world, plan } = await planOf(chosen);
     const key = finding(
       "instance/key",
       "ok",
@@ -59,10 +53,7 @@ function rowFindings(plan: Plan): Finding[] {
   const blocked = groupsOf(plan).filter(({ verdict }) => verdict === "blocked");
   if (blocked.length === 0) return [finding("rows", "ok", "No row is blocked.")];
   return blocked.map(({ users, title, remedy }) => {
-    const shown = firstFew(
-      users.map(({ userId }) => userId),
-      EXAMPLES,
-    );
+    const shown = firstUsers(users, EXAMPLES);
     return finding(
       `rows/${users[0]?.code ?? "blocked"}`,
       "problem",

@@ -4,11 +4,9 @@ import { stringify as toCsv } from "csv-stringify/sync";
 import { stringify as toYaml } from "yaml";
 
 import { MigrationError } from "../providers/errors";
-import { observeStack } from "../providers/observe";
-import { makePlan } from "../providers/plan";
 import { columnsOf, type Entry, lists, supportList } from "../providers/support-lists";
 import { command } from "./command";
-import { withDatabase } from "./database";
+import { planOf } from "./plan-of-stack";
 import { writePrivately } from "./private-file";
 import { settingsOfStack, stackOptions } from "./settings";
 
@@ -40,10 +38,8 @@ void command(async (args) => {
   if (!isFormat(values.format)) throw unknown("format", Object.keys(formats));
   const chosen = await settingsOfStack(values);
   const settings = { ...chosen.settings, reveal: values.reveal };
-  const entries = await withDatabase(settings.databaseUrl, async (database) => {
-    const world = await observeStack(settings, database, chosen);
-    return supportList(list, world, makePlan(world, settings));
-  });
+  const { world, plan } = await planOf({ ...chosen, settings });
+  const entries = supportList(list, world, plan);
   const text = formats[values.format](entries, columnsOf[list]);
   if (values.out === undefined) process.stdout.write(text);
   else await writePrivately(values.out, text);

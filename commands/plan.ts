@@ -15,7 +15,7 @@ void command(async (args) => {
     options: { ...stackOptions, json: { type: "boolean" }, csv: { type: "boolean" } },
   });
   const chosen = await settingsOfStack(values);
-  const plan = await planOf(chosen);
+  const { plan } = await planOf(chosen);
   process.stdout.write(
     values.json ? jsonOf(plan) : values.csv ? csvOf(plan) : `${describePlan(plan, chosen.settings)}\n`,
   );

@@ -73,7 +73,7 @@ async function upUntilDone(args: readonly string[]): Promise<number> {
     up: (isFirst) => run("up", isFirst ? own : [...own, "--yes", "--skip-preview"]),
     pending: async () => {
       const chosen = await settingsOfStack(stackOf(own));
-      return pendingMails(await planOf(chosen), chosen.settings);
+      return pendingMails((await planOf(chosen)).plan, chosen.settings);
     },
     say: (line) => process.stdout.write(`${line}\n`),
     signal: stopping.signal,

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 
 import type { PlannedUser } from "../providers/planned";
 import { channelOf } from "../providers/verdicts/mails";
-import { paceOf, type PaceSettings } from "../providers/verdicts/pace";
+import { channels, paceOf, type PaceSettings } from "../providers/verdicts/pace";
 import type { MailFacts } from "../providers/world";
 
 const MINUTE = 60_000;
@@ -23,7 +23,7 @@ export function pendingMails(
   { users, mails }: { readonly users: readonly PendingUser[]; readonly mails: MailFacts },
   settings: PaceSettings,
 ): Pending | undefined {
-  const waits = (["invitations", "own"] as const).flatMap((channel) => {
+  const waits = channels.flatMap((channel) => {
     const waiting = users.filter(
       ({ told, way, isReminderPending }) =>
         channelOf(way) === channel && (told === "now" || told === "later" || isReminderPending),

@@ -1,5 +1,5 @@
 import { type Finding, finding } from "./findings";
-import { firstFew } from "./first-few";
+import { firstUsers } from "./first-few";
 import { arrivalsOf, livesOf } from "./funnel";
 import { type Evidence, judgeEvidence } from "./verify";
 
@@ -41,10 +41,7 @@ function stragglers({ world }: Evidence): Finding {
       `All ${lives.length.toString()} migrated users have signed in with Clerk.`,
     );
   const told = out.filter(({ toldAt }) => toldAt !== null).length;
-  const shown = firstFew(
-    out.map(({ userId }) => userId),
-    SHOWN,
-  );
+  const shown = firstUsers(out, SHOWN);
   return finding(
     "gate/stragglers",
     "problem",
@@ -62,10 +59,7 @@ function rows({ plan }: Evidence, verdict: "blocked" | "create", sentence: strin
       "ok",
       verdict === "blocked" ? "No row is blocked." : "No row is left to be taken on.",
     );
-  const shown = firstFew(
-    concerned.map(({ userId }) => userId),
-    SHOWN,
-  );
+  const shown = firstUsers(concerned, SHOWN);
   return finding(check, "problem", `${concerned.length.toString()} ${sentence}: ${shown}.`, remedy);
 }
 
@@ -77,10 +71,7 @@ function mails({ world, plan }: Evidence): Finding {
       told === "now" || told === "later" || ["failed", "unknown", "sending"].includes(status(userId) ?? ""),
   );
   if (open.length === 0) return finding("gate/mails", "ok", "Everybody who is to be told is told.");
-  const shown = firstFew(
-    open.map(({ userId }) => userId),
-    SHOWN,
-  );
+  const shown = firstUsers(open, SHOWN);
   return finding(
     "gate/mails",
     "problem",

@@ -10,7 +10,7 @@ import {
 } from "./funnel";
 import { groupsOf } from "./plan-text";
 import { countVerdicts, type Plan } from "./planned";
-import { isHeld, type Ledger, type LedgerNotification } from "./postgres/ledger";
+import { type Failure, isDigestOut, isHeld, type Ledger, type LedgerNotification } from "./postgres/ledger";
 import type { UserCounts } from "./postgres/legacy-users";
 import { readmeOf } from "./readme";
 import type { Settings } from "./settings";
@@ -95,9 +95,7 @@ export function stackOutputs(
   );
   const [sent, rehearsed, unknown] = [count("sent"), count("rehearsed"), count("unknown")];
   const pending = toTell.length - sent - rehearsed - failures.length;
-  const retired = [...ledger.retired.values()].filter(
-    ({ status }) => status === "retired" || status === "purged",
-  );
+  const retired = [...ledger.retired.values()].filter(isDigestOut);
   const lives = livesOf(ledger, stack, arrivalsOf(world));
   const progress = {
     funnel: funnelOf(plan, ledger, stack, lives, {
@@ -106,12 +104,10 @@ export function stackOutputs(
     }),
     stragglers: stragglersOf(lives, world.now),
     failuresByReason: failuresByReason({
-      users: failed.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),
+      users: failuresOf(failed),
       rows: blocked,
-      mails: failures.flatMap(({ userId, failure }) => (failure === null ? [] : { userId, ...failure })),
-      digests: [...ledger.retired.values()].flatMap(({ userId, failure }) =>
-        failure === null ? [] : { userId, ...failure },
-      ),
+      mails: failuresOf(failures),
+      digests: failuresOf([...ledger.retired.values()]),
     }),
   };
   return {
@@ -124,11 +120,7 @@ export function stackOutputs(
       blocked: blocked.length,
       excluded: verdicts.excluded,
     },
-    failed: failed.map(({ userId, failure }) => ({
-      userId,
-      reason: failure?.reason ?? "",
-      remedy: failure?.remedy ?? "",
-    })),
+    failed: failed.map(lineOf),
     blocked: blocked.map(({ userId, reason, remedy }) => ({ userId, reason, remedy })),
     excluded: groupsOf(plan)
       .filter(({ verdict }) => verdict === "excluded")
@@ -141,14 +133,24 @@ export function stackOutputs(
       pending,
       reminded: [...ledger.reminders.values()].flat().filter(({ status }) => status === "sent").length,
       hoursLeft: hoursToSend(pending, settings),
-      failures: failures.map(({ userId, failure }) => ({
-        userId,
-        reason: failure?.reason ?? "",
-        remedy: failure?.remedy ?? "",
-      })),
+      failures: failures.map(lineOf),
     },
     ...progress,
     clerkInstanceId,
     readme: readmeOf({ stack, clerkInstanceId, ...progress, mailsPending: pending }),
   };
+}
+
+/** Of the ledger. */
+interface Entry {
+  readonly userId: string;
+  readonly failure: Failure | null;
+}
+
+function failuresOf(entries: readonly Entry[]) {
+  return entries.flatMap(({ userId, failure }) => (failure === null ? [] : [{ userId, ...failure }]));
+}
+
+function lineOf({ userId, failure }: Entry) {
+  return { userId, reason: failure?.reason ?? "", remedy: failure?.remedy ?? "" };
 }

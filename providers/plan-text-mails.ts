@@ -5,6 +5,7 @@ import type { Settings } from "./settings";
 import { channelOf } from "./verdicts/mails";
 import {
   type Channel,
+  channels,
   DEVELOPMENT_MAILS_PER_MONTH,
   hoursFor,
   type Pace,
@@ -33,14 +34,12 @@ export function mailLines(plan: Plan, settings: MailTextSettings): string[] {
             .map((user) => `    ${user.userId}: { resend: ${user.unknownMail.toString()} }`),
         ];
   if (settings.notify === "none") return ["Mail: none; nobody is told.", ...lost];
-  const channels = (["invitations", "own"] as const).flatMap((channel) =>
-    channelLines(channel, plan, settings),
-  );
+  const byChannel = channels.flatMap((channel) => channelLines(channel, plan, settings));
   const count = users.filter(({ told }) => told === "sent").length;
   const { sent, now } = reminderCounts(plan);
   const later = users.filter(({ isReminderPending }) => isReminderPending).length;
   return [
-    ...(channels.length === 0 ? ["Mail: nobody is to be told now."] : channels),
+    ...(byChannel.length === 0 ? ["Mail: nobody is to be told now."] : byChannel),
     ...(count === 0 ? [] : [`  ${count.toString()} are out already.`]),
     ...(now + later === 0
       ? []

@@ -1,4 +1,4 @@
-import { firstFew } from "./first-few";
+import { firstFew, firstUsers } from "./first-few";
 import { settlementsOf } from "./plan";
 import { mailLines, type MailTextSettings } from "./plan-text-mails";
 import { countVerdicts, type Plan, type PlannedUser } from "./planned";
@@ -107,10 +107,7 @@ function noteLines({ users }: Plan): string[] {
   return Object.entries(noteTitles).flatMap(([note, title]) => {
     const concerned = users.filter((user) => user.notes.some((own) => own === note));
     if (concerned.length === 0) return [];
-    const shown = firstFew(
-      concerned.map((user) => user.userId),
-      EXAMPLES,
-    );
+    const shown = firstUsers(concerned, EXAMPLES);
     return ["", `note  ${concerned.length.toString()} ${title}: ${shown}`];
   });
 }

@@ -9,7 +9,7 @@ import { ensureMigration } from "../providers/migration/lifecycle";
 import type { NotificationInputs } from "../providers/notification/inputs";
 import { observeStack } from "../providers/observe";
 import { makePlan } from "../providers/plan";
-import { type Plan } from "../providers/planned";
+import type { Plan } from "../providers/planned";
 import { openDatabase } from "../providers/postgres/database";
 import { readUser } from "../providers/postgres/ledger-users";
 import { type ConnectionSettings, parseSettings, type Settings } from "../providers/settings";

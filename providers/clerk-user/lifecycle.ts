@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-import { ClerkError, isDigestRefused, isOutcomeUnknown, isTaken } from "../clerk/errors";
+import { aboutUser, ClerkError, isDigestRefused, isOutcomeUnknown, isTaken } from "../clerk/errors";
 import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
 import { MigrationError, Refusal } from "../errors";
 import { explainDatabaseError } from "../postgres/database";
@@ -52,8 +52,7 @@ export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Pro
   try {
     return await ensure(systems, owner, inputs);
   } catch (thrown) {
-    const explained = explainDatabaseError(thrown);
-    const error = explained instanceof ClerkError ? explained.about(inputs.userId) : explained;
+    const error = aboutUser(explainDatabaseError(thrown), inputs.userId);
     if (error instanceof MigrationError) {
       // What went wrong matters more than that it could not be written down.
       await recordFailure(systems.database, owner, inputs.userId, error).catch(() => undefined);

@@ -92,6 +92,26 @@ export function openClerk(options: RequestOptions) {
     return (await Promise.all(pages)).flat();
   }
 
+  /** All users whom the filter lets through, page by page. */
+  async function everybody<T extends { readonly id: string }>(
+    filter: Readonly<Record<string, string>>,
+    user: z.ZodType<T>,
+  ): Promise<T[]> {
+    const users: T[] = [];
+    for (;;) {
+      const after = users.at(-1)?.id;
+      const query = new URLSearchParams({
+        limit: ALL_PAGE.toString(),
+        order_by: "-created_at",
+        ...filter,
+        ...(after === undefined ? {} : { starting_after: after }),
+      });
+      const page = await get("GET /users", `/users?${query.toString()}`, z.array(user));
+      users.push(...page);
+      if (page.length < ALL_PAGE) return users;
+    }
+  }
+
   /** Look-ups that are wanted at the same time share one request. */
   function lookup(filter: UserFilter, matches: (user: ClerkUser, value: string) => boolean) {
     return new DataLoader<string, ClerkUser | undefined>(
@@ -142,17 +162,7 @@ export function openClerk(options: RequestOptions) {
     usersBy,
 
     /** Every user of the instance, 500 a request. */
-    async allUsers(): Promise<ClerkUser[]> {
-      const users: ClerkUser[] = [];
-      for (;;) {
-        const after = users.at(-1)?.id;
-        const query = new URLSearchParams({ limit: ALL_PAGE.toString(), order_by: "-created_at" });
-        if (after !== undefined) query.set("starting_after", after);
-        const page = await get("GET /users", `/users?${query.toString()}`, z.array(clerkUserSchema));
-        users.push(...page);
-        if (page.length < ALL_PAGE) return users;
-      }
-    },
+    allUsers: (): Promise<ClerkUser[]> => everybody({}, clerkUserSchema),
 
     /** Whether Clerk takes this password of a user who has one. */
     async isPassword(clerkUserId: string, password: string): Promise<boolean> {
@@ -290,36 +300,17 @@ export function openClerk(options: RequestOptions) {
 
     /** Who has ever signed in: by Clerk's user id, milliseconds since 1970 of the last time. 500 a request. */
     async arrivals(): Promise<Map<string, number>> {
-      const arrivals = new Map<string, number>();
-      const schema = z.array(z.object({ id: z.string(), last_sign_in_at: z.number().nullable() }));
-      for (let after: string | undefined; ;) {
-        const query = new URLSearchParams({
-          limit: ALL_PAGE.toString(),
-          order_by: "-created_at",
-          // The filter drops 0.
-          last_sign_in_at_after: "1",
-        });
-        if (after !== undefined) query.set("starting_after", after);
-        const page = await get("GET /users", `/users?${query.toString()}`, schema);
-        for (const user of page) arrivals.set(user.id, user.last_sign_in_at ?? 0);
-        if (page.length < ALL_PAGE) return arrivals;
-        after = page.at(-1)?.id;
-      }
+      const schema = z.object({ id: z.string(), last_sign_in_at: z.number().nullable() });
+      // The filter drops 0.
+      const users = await everybody({ last_sign_in_at_after: "1" }, schema);
+      return new Map(users.map((user) => [user.id, user.last_sign_in_at ?? 0]));
     },
 
     /** False where there is nothing to revoke any more: accepted, expired, revoked or gone. */
-    async revokeInvitation(invitationId: string): Promise<boolean> {
-      try {
-        await send(writing("POST /invitations/{id}/revoke"), () =>
-          sdk.invitations.revokeInvitation(invitationId),
-        );
-        return true;
-      } catch (error) {
-        if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))
-          return false;
-        throw error;
-      }
-    },
+    revokeInvitation: (invitationId: string): Promise<boolean> =>
+      hasRevoked(
+        send(writing("POST /invitations/{id}/revoke"), () => sdk.invitations.revokeInvitation(invitationId)),
+      ),
 
     /**
      * A link that signs the user in once. Its secret is in the answer alone: what is thrown tells nothing of it, since
@@ -333,17 +324,10 @@ export function openClerk(options: RequestOptions) {
     },
 
     /** False where there is nothing to revoke any more: used, expired, revoked or gone. */
-    async revokeSignInToken(signInTokenId: string): Promise<boolean> {
+    revokeSignInToken(signInTokenId: string): Promise<boolean> {
       const path = `/sign_in_tokens/${encodeURIComponent(signInTokenId)}/revoke`;
-      try {
-        // The answer holds the token again: it is not even looked at.
-        await plain(writing("POST /sign_in_tokens/{id}/revoke"), "POST", path, z.unknown());
-        return true;
-      } catch (error) {
-        if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))
-          return false;
-        throw error;
-      }
+      // The answer holds the token again: it is not even looked at.
+      return hasRevoked(plain(writing("POST /sign_in_tokens/{id}/revoke"), "POST", path, z.unknown()));
     },
   };
 }
@@ -368,6 +352,18 @@ function cutIntoQueries(filter: UserFilter, values: readonly string[]): string[]
 
 function parseUser(user: { raw: unknown }): ClerkUser {
   return clerkUserSchema.parse(user.raw);
+}
+
+/** Clerk refuses to revoke what is no longer open (400) or is gone (404). */
+async function hasRevoked(request: Promise<unknown>): Promise<boolean> {
+  try {
+    await request;
+    return true;
+  } catch (error) {
+    if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))
+      return false;
+    throw error;
+  }
 }
 
 function ignoreNotFound(error: unknown): void {

@@ -39,6 +39,11 @@ export class ClerkError extends MigrationError {
   }
 }
 
+/** What Clerk has refused names the user it is about; everything else does so already. */
+export function aboutUser<T>(error: T, userId: string): T | ClerkError {
+  return error instanceof ClerkError ? error.about(userId) : error;
+}
+
 export function isNotFound(error: unknown): boolean {
   return error instanceof ClerkError && error.failure.status === 404;
 }

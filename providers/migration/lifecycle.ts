@@ -1,4 +1,4 @@
-import { ClerkError } from "../clerk/errors";
+import { aboutUser } from "../clerk/errors";
 import type { Mark } from "../clerk/user";
 import { rollBackUser } from "../clerk-user/rollback";
 import { MigrationError, otherInstance } from "../errors";
@@ -63,7 +63,7 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
       const { userId, undo } = next;
       await undo().catch((error: unknown) => {
         if (!(error instanceof MigrationError)) throw error;
-        failures.push(error instanceof ClerkError ? error.about(userId) : error);
+        failures.push(aboutUser(error, userId));
       });
     }
   };

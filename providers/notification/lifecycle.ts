@@ -1,4 +1,4 @@
-import { ClerkError } from "../clerk/errors";
+import { aboutUser } from "../clerk/errors";
 import { normalEmail } from "../clerk-user/inputs";
 import { MigrationError, otherInstance } from "../errors";
 import type { LedgerNotification, Owner, Way } from "../postgres/ledger";
@@ -42,7 +42,7 @@ export async function ensureNotification(
   if ("failure" in result) {
     // Nobody repeats by itself what may be in the mailbox already.
     const isRepeated = result.status === "failed" || delivery.canLookUp;
-    const failure = about(inputs, result.failure);
+    const failure = aboutUser(result.failure, inputs.userId);
     const attempt = inputs.attempt + (isRepeated ? 1 : 0);
     await recordNotification(systems.database, inputs, { status: result.status, failure, attempt });
     return notTold(systems, inputs, result.status, failure, isRepeated);
@@ -104,7 +104,7 @@ async function notBegun(
   inputs: NotificationInputs,
   error: MigrationError,
 ): Promise<NotificationOutputs> {
-  const failure = about(inputs, error);
+  const failure = aboutUser(error, inputs.userId);
   const before = await ownEntry(systems, owner, inputs);
   if (before !== undefined && isDone(before, inputs))
     return { ...inputs, credentialId: before.credentialId ?? "", status: before.status, reason: "" };
@@ -138,10 +138,6 @@ function notTold(
   const next = isRepeated ? "Not told, next up tries again" : "Nobody knows whether told";
   systems.warn(`${next}: ${failure.message}`);
   return { ...inputs, credentialId: "", status, reason: failure.message };
-}
-
-function about({ userId }: NotificationInputs, error: MigrationError): MigrationError {
-  return error instanceof ClerkError ? error.about(userId) : error;
 }
 
 /** It was cut off, or lost, and another one could be the second: a person has to say so. */

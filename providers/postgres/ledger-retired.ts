@@ -6,9 +6,7 @@ import { type Connection, type Database, writing } from "./database";
 import { type Failure, type LedgerRetired, type Owner, retiredSchema } from "./ledger";
 import { columnSql, tableSql, type UsersTable } from "./users-table";
 
-const sealedSchema = z
-  .object({ sealed: z.instanceof(Buffer).nullable() })
-  .transform(({ sealed }) => ({ sealed }));
+const sealedSchema = z.object({ sealed: z.instanceof(Buffer).nullable() });
 
 /** undefined where there is none. */
 export async function readRetired(

@@ -137,6 +137,11 @@ export function isMailHeld({ status }: Pick<LedgerNotification, "status">): bool
   return status === "sending" || status === "sent" || status === "unknown";
 }
 
+/** A digest that is out of the users table, sealed or purged. */
+export function isDigestOut({ status }: Pick<LedgerRetired, "status">): boolean {
+  return status === "retired" || status === "purged";
+}
+
 export interface Ledger {
   /** By `user_id`: this stack's rows, and those that other stacks hold. */
   readonly users: ReadonlyMap<string, LedgerUser>;

@@ -1,14 +1,14 @@
-import { ClerkError } from "../clerk/errors";
+import { aboutUser } from "../clerk/errors";
 import { rollbackProblem } from "../clerk-user/rollback";
 import { MigrationError } from "../errors";
 import { explainDatabaseError } from "../postgres/database";
-import type { Owner } from "../postgres/ledger";
+import { isDigestOut, type Owner } from "../postgres/ledger";
 import { readRetired, recordNotRetired, retireDigest } from "../postgres/ledger-retired";
 import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import type { RetiredPasswordInputs, RetiredPasswordOutputs } from "./inputs";
-import { isRetired, putBack } from "./restore";
+import { putBack } from "./restore";
 import { parseSealKey, seal } from "./seal";
 
 /**
@@ -22,8 +22,7 @@ export async function ensureRetired(
   const owner = await systems.writer(inputs.stack);
   const { userId } = inputs;
   const before = await readRetired(systems.database, userId);
-  if (before?.status === "retired" || before?.status === "purged")
-    return { ...inputs, keyId: before.keyId ?? "" };
+  if (before !== undefined && isDigestOut(before)) return { ...inputs, keyId: before.keyId ?? "" };
   try {
     const key = parseSealKey(systems.settings.digestSealKey);
     const { digest, clerkUserId } = await retirable(systems, owner, inputs);
@@ -38,8 +37,7 @@ export async function ensureRetired(
     });
     return { ...inputs, keyId: key.id };
   } catch (thrown) {
-    const explained = explainDatabaseError(thrown);
-    const error = explained instanceof ClerkError ? explained.about(userId) : explained;
+    const error = aboutUser(explainDatabaseError(thrown), userId);
     if (error instanceof MigrationError)
       // What went wrong matters more than that it could not be written down.
       await recordNotRetired(systems.database, owner, userId, error).catch(() => undefined);
@@ -84,7 +82,7 @@ export async function restorePassword(systems: Systems, outputs: RetiredPassword
   const owner = await systems.writer(outputs.stack);
   const { userId } = outputs;
   const held = await readRetired(systems.database, userId);
-  if (held === undefined || !isRetired(held) || held.stack !== owner.stack) return;
+  if (held === undefined || !isDigestOut(held) || held.stack !== owner.stack) return;
   const problem = await rollbackProblem(systems, owner, outputs);
   if (problem !== undefined) throw problem;
   await putBack(systems, owner, userId);

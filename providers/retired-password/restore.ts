@@ -1,5 +1,5 @@
 import { MigrationError } from "../errors";
-import type { LedgerRetired, Owner } from "../postgres/ledger";
+import { isDigestOut, type Owner } from "../postgres/ledger";
 import { readRetired, readSealed, restoreDigest } from "../postgres/ledger-retired";
 import { readUser } from "../postgres/ledger-users";
 import { readRow } from "../postgres/legacy-users";
@@ -9,7 +9,7 @@ import { parseSealKey, requireKey, unseal } from "./seal";
 /** Part of a user's rollback, after its guard: the row gets its digest back. Throws where that can no longer be done. */
 export async function putBack({ database, settings }: Systems, owner: Owner, userId: string): Promise<void> {
   const held = await readRetired(database, userId);
-  if (held === undefined || !isRetired(held) || held.stack !== owner.stack) return;
+  if (held === undefined || !isDigestOut(held) || held.stack !== owner.stack) return;
   // Whoever is gone from the table has no digest to get back.
   if ((await readRow(database, settings.table, userId)) === undefined) return;
   const sealed = await readSealed(database, userId);
@@ -27,8 +27,4 @@ export async function putBack({ database, settings }: Systems, owner: Owner, use
     clerkUserId: user?.clerkUserId ?? null,
     digest: unseal(key, userId, sealed),
   });
-}
-
-export function isRetired({ status }: LedgerRetired): boolean {
-  return status === "retired" || status === "purged";
 }

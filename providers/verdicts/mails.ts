@@ -61,11 +61,9 @@ export function turns(
     own: paceOf("own", settings, facts).room,
   };
   const takeRoom = (way: Way) => room[channelOf(way)]-- > 0;
-  const standing = new Map<string, { told: Told; reminders: number[]; isReminderPending: boolean }>();
-  const waiting: Recipient[] = [];
-  const due: { readonly userId: string; readonly number: number; readonly since: number }[] = [];
-  for (const recipient of recipients) {
+  const drafts = recipients.map((recipient) => {
     const { userId, email } = recipient;
+    const way = wayOf(recipient, ledger, settings);
     const entry = ledger.notifications.get(userId);
     const held = (ledger.reminders.get(userId) ?? []).filter(
       (mail) => isOut(mail, settings) && !wentElsewhere(mail, userId, email),
@@ -73,42 +71,35 @@ export function turns(
     const isChosen = only.size === 0 || only.has(email) || only.has(domainOf(email));
     const mayBeTold = settings.notify !== "none" && !settings.heldOnly && recipient.isOurs && isChosen;
     const isTold = entry !== undefined && isOut(entry, settings);
-    standing.set(userId, {
+    // These may go out once more, and take the room of others then.
+    if (isTold && (wentElsewhere(entry, userId, email) || (way === "invitation" && entry.status !== "sent")))
+      takeRoom(way);
+    const turn: Draft = {
       told: isTold ? "sent" : "never",
+      way,
       reminders: held.map(({ number }) => number),
       isReminderPending: false,
-    });
-    // These may go out once more, and take the room of others then.
-    if (
-      isTold &&
-      (wentElsewhere(entry, userId, email) || (entry.way === "invitation" && entry.status !== "sent"))
-    )
-      takeRoom(entry.way);
-    if (!isTold && mayBeTold) waiting.push(recipient);
-    const reminder =
-      isTold && mayBeTold ? nextReminder(recipient, entry, held, settings, facts.now) : undefined;
-    if (reminder !== undefined) due.push({ userId, ...reminder });
-  }
-  for (const recipient of waiting.toSorted(byTurn)) {
-    const turn = standing.get(recipient.userId);
-    if (turn !== undefined) turn.told = takeRoom(wayOf(recipient, ledger, settings)) ? "now" : "later";
-  }
-  const byId = new Map(recipients.map((recipient) => [recipient.userId, recipient]));
-  for (const { userId, number } of due.toSorted((a, b) => a.since - b.since)) {
-    const [turn, recipient] = [standing.get(userId), byId.get(userId)];
-    if (turn === undefined || recipient === undefined) continue;
-    if (takeRoom(wayOf(recipient, ledger, settings))) turn.reminders.push(number);
+    };
+    const isWaiting = !isTold && mayBeTold;
+    const due = isTold && mayBeTold ? nextReminder(recipient, entry, held, settings, facts.now) : undefined;
+    return { recipient, turn, isWaiting, due };
+  });
+  const waiting = drafts.filter(({ isWaiting }) => isWaiting);
+  for (const { turn } of waiting.toSorted((a, b) => byTurn(a.recipient, b.recipient)))
+    turn.told = takeRoom(turn.way) ? "now" : "later";
+  const reminders = drafts.flatMap(({ turn, due }) => (due === undefined ? [] : [{ turn, ...due }]));
+  for (const { turn, number } of reminders.toSorted((a, b) => a.since - b.since)) {
+    if (takeRoom(turn.way)) turn.reminders.push(number);
     else turn.isReminderPending = true;
   }
-  return new Map(
-    recipients.map((recipient) => [
-      recipient.userId,
-      {
-        ...(standing.get(recipient.userId) ?? { told: "never", reminders: [], isReminderPending: false }),
-        way: wayOf(recipient, ledger, settings),
-      },
-    ]),
-  );
+  return new Map(drafts.map(({ recipient, turn }) => [recipient.userId, turn]));
+}
+
+/** A turn while it is being decided. */
+interface Draft extends Turn {
+  told: Told;
+  readonly reminders: number[];
+  isReminderPending: boolean;
 }
 
 /** A rehearsed mail is out for as long as the rehearsal lasts. */

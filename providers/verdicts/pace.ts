@@ -9,7 +9,8 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
 /** Clerk's invitations, or mails of our own: each has its limits. */
-export type Channel = "invitations" | "own";
+export const channels = ["invitations", "own"] as const;
+export type Channel = (typeof channels)[number];
 
 export type PaceSettings = Pick<
   Settings,
@@ -30,8 +31,7 @@ export interface Pace {
 }
 
 export function paceOf(channel: Channel, settings: PaceSettings, facts: MailFacts): Pace {
-  const perHour =
-    channel === "invitations" ? invitationsPerHour(settings) : settings.mailsPerHour || Infinity;
+  const perHour = perHourOf(channel, settings);
   const perDay = channel === "invitations" ? [Infinity] : daysFrom(settings, facts);
   const { hour, day, thisMonth } = facts[channel];
   const leftOfHour = perHour - hour.count;
@@ -49,8 +49,10 @@ export function paceOf(channel: Channel, settings: PaceSettings, facts: MailFact
   };
 }
 
-export function invitationsPerHour(settings: Pick<Settings, "invitationsPerHour">): number {
-  return settings.invitationsPerHour || INVITATIONS_PER_HOUR;
+function perHourOf(channel: Channel, settings: PaceSettings): number {
+  return channel === "invitations"
+    ? settings.invitationsPerHour || INVITATIONS_PER_HOUR
+    : settings.mailsPerHour || Infinity;
 }
 
 /** A new domain warms up: its first days bear fewer mails. */
@@ -80,7 +82,7 @@ export function hoursFor(
 /** The same for what a stack exports, which does not change with the hour of the day. */
 export function hoursToSend(mails: number, settings: PaceSettings & Pick<Settings, "notify">): number {
   const isOwn = settings.notify === "sign-in-link" || settings.notify === "announcement";
-  const perHour = isOwn ? settings.mailsPerHour || Infinity : invitationsPerHour(settings);
+  const perHour = perHourOf(isOwn ? "own" : "invitations", settings);
   const perDay = isOwn ? [settings.mailsPerDay || Infinity] : [Infinity];
   return hoursFor(mails, { perHour, perDay, leftOfMonth: Infinity }) ?? 0;
 }

@@ -5,7 +5,7 @@ import type { ClerkUserInputs } from "../../providers/clerk-user/inputs";
 import { ensureUser } from "../../providers/clerk-user/lifecycle";
 import { MigrationError } from "../../providers/errors";
 import { makePlan } from "../../providers/plan";
-import { type PlannedUser } from "../../providers/planned";
+import type { PlannedUser } from "../../providers/planned";
 import { clerkUser } from "../../sandbox/clerk/new-user";
 import type { EmailAddress } from "../../sandbox/clerk/records";
 import { instanceSettings } from "../../sandbox/clerk/settings";
