@@ -5,6 +5,7 @@ import { counted } from "../providers/counted";
 import { MigrationError } from "../providers/errors";
 import { firstFew } from "../providers/first-few";
 import { purgeable, purgeDigests } from "../providers/postgres/ledger-retired";
+import { ensureLedger } from "../providers/postgres/ledger-steps";
 import { holdWriterLock } from "../providers/postgres/writer-lock";
 import { command } from "./command";
 import { withDatabase } from "./database";
@@ -47,6 +48,7 @@ void command(async (args) => {
     // No rollback may be restoring one of them meanwhile.
     const lock = await holdWriterLock(settings.databaseUrl, stack);
     try {
+      await ensureLedger(database);
       const purged = await purgeDigests(database, stack, before);
       process.stdout.write(`Deleted ${counted(purged, "sealed digest")}.\n`);
     } finally {

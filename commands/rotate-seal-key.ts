@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { counted } from "../providers/counted";
 import { MigrationError } from "../providers/errors";
 import { resealDigests } from "../providers/postgres/ledger-retired";
+import { ensureLedger } from "../providers/postgres/ledger-steps";
 import { holdWriterLock } from "../providers/postgres/writer-lock";
 import { parseSealKey, seal, unseal } from "../providers/retired-password/seal";
 import { command } from "./command";
@@ -26,11 +27,12 @@ void command(async (args) => {
     );
   const lock = await holdWriterLock(settings.databaseUrl, stack);
   try {
-    const { resealed, others } = await withDatabase(settings.databaseUrl, (database) =>
-      resealDigests(database, stack, [from.id, to.id], (userId, sealed) =>
+    const { resealed, others } = await withDatabase(settings.databaseUrl, async (database) => {
+      await ensureLedger(database);
+      return resealDigests(database, stack, [from.id, to.id], (userId, sealed) =>
         seal(to, userId, unseal(from, userId, sealed)),
-      ),
-    );
+      );
+    });
     process.stdout.write(
       `Sealed ${counted(resealed, "digest")} anew with the key ${to.id}. Set DIGEST_SEAL_KEY to it, and destroy the old one.\n`,
     );

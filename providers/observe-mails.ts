@@ -3,7 +3,6 @@ import { type Finding, finding } from "./findings";
 import { openMailer } from "./mail/mailer";
 import { explainOutcome } from "./mail/outcome";
 import type { Connection } from "./postgres/database";
-import { hasLedger } from "./postgres/ledger";
 import { type MailTimes, mailTimes } from "./postgres/ledger-notifications";
 import type { Settings } from "./settings";
 import type { MailFacts, Sent, World } from "./world";
@@ -17,7 +16,6 @@ export async function readMailTimes(
   instanceId: string,
   now: number,
 ): Promise<MailTimes> {
-  if (!(await hasLedger(connection))) return { invitations: [], own: [], firstOwn: null };
   return mailTimes(connection, instanceId, new Date(now - MONTH));
 }
 

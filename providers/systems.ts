@@ -4,6 +4,7 @@ import { type Mailer, openMailer } from "./mail/mailer";
 import { type Database, openDatabase } from "./postgres/database";
 import type { Owner } from "./postgres/ledger";
 import { recordFigures } from "./postgres/ledger-runs";
+import { ensureLedger } from "./postgres/ledger-steps";
 import { holdWriterLock, type WriterLock } from "./postgres/writer-lock";
 import { type ConnectionSettings, loadDotEnv, parseConnection } from "./settings";
 
@@ -14,7 +15,10 @@ export interface Systems {
   readonly clerk: Clerk;
   /** The instance of the key; asked once. */
   instance(): Promise<Instance>;
-  /** Makes this process the stack's only writer and says for whom it writes. Asked before the first write. */
+  /**
+   * Makes this process the stack's only writer, brings the ledger to the form that it writes, and says for whom it
+   * writes. Asked before the first write.
+   */
   writer(stack: string): Promise<Owner>;
   /** Opened when the first mail of our own goes out. Throws where a setting is missing, or a template is wrong. */
   mailer(): Mailer;
@@ -29,6 +33,7 @@ export interface Systems {
 const NOTE_EVERY_MS = 2_000;
 
 export function openSystems(settings: ConnectionSettings, warn: (sentence: string) => void): Systems {
+  const database = openDatabase(settings.databaseUrl);
   const locks = new Map<string, Promise<WriterLock>>();
   const held: WriterLock[] = [];
   let instance: Promise<Instance> | undefined;
@@ -51,15 +56,16 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
   const lock = (stack: string) => {
     const known = locks.get(stack);
     if (known !== undefined) return known;
-    const taken = holdWriterLock(settings.databaseUrl, stack).then((lock) => {
+    const taken = holdWriterLock(settings.databaseUrl, stack).then(async (lock) => {
       held.push(lock);
+      // A rollback runs no program that could have done it.
+      await ensureLedger(database);
       return lock;
     });
     locks.set(stack, taken);
     return taken;
   };
 
-  const database = openDatabase(settings.databaseUrl);
   return {
     settings,
     database,

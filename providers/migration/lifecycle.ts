@@ -3,16 +3,17 @@ import type { Mark } from "../clerk/user";
 import { rollBackUser } from "../clerk-user/rollback";
 import { MigrationError, otherInstance } from "../errors";
 import { takeBackNotification } from "../notification/lifecycle";
-import { ensureLedger, hasLedger, isHeld, isMailHeld, readLedger } from "../postgres/ledger";
+import { isHeld, isMailHeld, readLedger } from "../postgres/ledger";
+import { ensureLedger, hasLedger } from "../postgres/ledger-steps";
 import type { Systems } from "../systems";
 import type { MigrationInputs } from "./inputs";
 
 /** Makes the ledger and pins the Clerk instance. Safe to repeat. */
 export async function ensureMigration(systems: Systems, inputs: MigrationInputs): Promise<MigrationInputs> {
-  const owner = await systems.writer(inputs.stack);
-  if (owner.clerkInstanceId !== inputs.clerkInstanceId) {
-    throw otherInstance(`The stack ${inputs.stack}`, inputs.clerkInstanceId, owner.clerkInstanceId);
-  }
+  const { id } = await systems.instance();
+  if (id !== inputs.clerkInstanceId)
+    throw otherInstance(`The stack ${inputs.stack}`, inputs.clerkInstanceId, id);
+  await systems.writer(inputs.stack);
   await ensureLedger(systems.database);
   return inputs;
 }

@@ -53,7 +53,7 @@ export async function writing<T>(
   database: Database,
   work: (connection: PoolClient) => Promise<T>,
 ): Promise<T> {
-  return transaction(database, "begin", work);
+  return transaction(database, "begin transaction isolation level read committed", work);
 }
 
 async function transaction<T>(

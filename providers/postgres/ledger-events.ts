@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import type { Connection } from "./database";
-import { hasLedger } from "./ledger";
+import { ledgerTable } from "./ledger-tables";
 
 /** What happened to a user, as the ledger's triggers have written it down. */
 export interface LedgerEvent {
@@ -86,9 +86,8 @@ async function events(
   condition: string,
   values: readonly unknown[],
 ): Promise<LedgerEvent[]> {
-  if (!(await hasLedger(connection))) return [];
   const { rows } = await connection.query(
-    `select at, subject, user_id, status, failure_code from clerk_migration.events
+    `select at, subject, user_id, status, failure_code from ${await ledgerTable(connection, "events")} as events
      where ${condition} order by event_id`,
     [...values],
   );
@@ -97,11 +96,10 @@ async function events(
 
 /** A stack's, in their order. */
 export async function numberedRuns(connection: Connection, stack: string): Promise<NumberedRun[]> {
-  if (!(await hasLedger(connection))) return [];
   const { rows } = await connection.query(
     `select run_id::text as id, operator, commit_id, started_at, finished_at, planned, actual,
        requests, repeated, limited
-     from clerk_migration.runs where stack = $1 order by run_id`,
+     from ${await ledgerTable(connection, "runs")} as runs where stack = $1 order by run_id`,
     [stack],
   );
   return z.array(runSchema).parse(rows);

@@ -2,6 +2,7 @@ import { z } from "zod";
 
 import type { Connection, Database } from "./database";
 import { type Failure, type LedgerNotification, notificationSchema, type Owner, type Way } from "./ledger";
+import { ledgerTable } from "./ledger-tables";
 
 /** One mail: the number tells a user's reminders from the first. */
 export interface NotificationKey {
@@ -110,15 +111,16 @@ export async function mailTimes(
   clerkInstanceId: string,
   since: Date,
 ): Promise<MailTimes> {
+  const notifications = await ledgerTable(connection, "notifications");
   const { rows } = await connection.query(
     `select way = 'invitation' as is_invitation, extract(epoch from coalesce(sent_at, updated_at)) * 1000 as at
-     from clerk_migration.notifications
+     from ${notifications} as notifications
      where clerk_instance_id = $1 and coalesce(sent_at, updated_at) > $2
        and (sent_at is not null or status in ('sending', 'unknown'))`,
     [clerkInstanceId, since],
   );
   const first = await connection.query(
-    `select extract(epoch from min(sent_at)) * 1000 as at from clerk_migration.notifications
+    `select extract(epoch from min(sent_at)) * 1000 as at from ${notifications} as notifications
      where clerk_instance_id = $1 and way <> 'invitation' and status <> 'rehearsed'`,
     [clerkInstanceId],
   );

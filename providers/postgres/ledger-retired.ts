@@ -4,6 +4,7 @@ import { z } from "zod";
 import { MigrationError } from "../errors";
 import { type Connection, type Database, writing } from "./database";
 import { type Failure, type LedgerRetired, type Owner, retiredSchema } from "./ledger";
+import { ledgerTable } from "./ledger-tables";
 import { columnSql, tableSql, type UsersTable } from "./users-table";
 
 const sealedSchema = z.object({ sealed: z.instanceof(Buffer).nullable() });
@@ -138,7 +139,7 @@ export async function recordNotRetired(
 /** The users of this stack whose sealed digests are that old. */
 export async function purgeable(connection: Connection, stack: string, before: Date): Promise<string[]> {
   const { rows } = await connection.query(
-    `select user_id from clerk_migration.retired_passwords
+    `select user_id from ${await ledgerTable(connection, "retired_passwords")} as retired_passwords
      where stack = $1 and status = 'retired' and retired_at < $2 order by user_id`,
     [stack, before],
   );

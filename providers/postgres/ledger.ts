@@ -1,10 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-
 import { z } from "zod";
 
-import type { Connection, Database } from "./database";
-import { writing } from "./database";
+import type { Connection } from "./database";
+import { readLedgerVersion } from "./ledger-steps";
+import { ledgerTable } from "./ledger-tables";
 
 /** The one stack and Clerk instance that a ledger row belongs to. */
 export interface Owner {
@@ -34,7 +32,7 @@ export const userSchema = z
     clerk_instance_id: z.string(),
     clerk_user_id: z.string().nullable(),
     origin: z.enum(["created", "adopted"]).nullable(),
-    external_id_set: z.boolean().default(false),
+    external_id_set: z.boolean(),
     status: z.enum(["creating", "linked", "unlinking", "rolled_back", "refused"]),
     passwords: z.enum(["carry", "reset"]).nullable(),
     digest_fingerprint: z.string().nullable(),
@@ -43,7 +41,7 @@ export const userSchema = z
     clerk_password_at: z.coerce.number().nullable(),
     attempt: z.number(),
     linked_at: z.date().nullable(),
-    arrived_at: z.date().nullish(),
+    arrived_at: z.date().nullable(),
     ...failureColumns,
   })
   .transform((row) => ({
@@ -62,7 +60,7 @@ export const userSchema = z
     attempt: row.attempt,
     linkedAt: row.linked_at,
     /** When the user was first seen to have signed in with Clerk. */
-    arrivedAt: row.arrived_at ?? null,
+    arrivedAt: row.arrived_at,
     failure: failureOf(row),
   }));
 
@@ -153,23 +151,27 @@ export interface Ledger {
   readonly retired: ReadonlyMap<string, LedgerRetired>;
 }
 
-/** Reads what the ledger says of this stack. A database without a ledger has an empty one. */
+/**
+ * Reads what the ledger says of this stack. A database without a ledger has an empty one; an older ledger is read as it
+ * is, and a newer one refused.
+ */
 export async function readLedger(connection: Connection, stack: string): Promise<Ledger> {
-  if (!(await hasLedger(connection)))
-    return { users: new Map(), notifications: new Map(), reminders: new Map(), retired: new Map() };
+  await readLedgerVersion(connection);
   const users = await connection.query(
-    "select * from clerk_migration.users where stack = $1 or status in ('creating', 'linked', 'unlinking')",
+    `select * from ${await ledgerTable(connection, "users")} as users
+     where stack = $1 or status in ('creating', 'linked', 'unlinking')`,
     [stack],
   );
   const notifications = await connection.query(
-    "select * from clerk_migration.notifications where stack = $1 order by user_id, number",
+    `select * from ${await ledgerTable(connection, "notifications")} as notifications
+     where stack = $1 order by user_id, number`,
     [stack],
   );
   // Never the sealed digests themselves.
   const retired = await connection.query(
     `select user_id, stack, clerk_instance_id, status, key_id, digest_fingerprint, attempt, retired_at,
        failure_code, failure_reason, failure_remedy
-     from clerk_migration.retired_passwords where stack = $1`,
+     from ${await ledgerTable(connection, "retired_passwords")} as retired_passwords where stack = $1`,
     [stack],
   );
   const all = z.array(notificationSchema).parse(notifications.rows);
@@ -189,28 +191,6 @@ export async function readLedger(connection: Connection, stack: string): Promise
 
 function byUserId<T extends { userId: string }>(rows: readonly T[]): Map<string, T> {
   return new Map(rows.map((row) => [row.userId, row]));
-}
-
-export async function hasLedger(connection: Connection): Promise<boolean> {
-  const { rows } = await connection.query(
-    "select to_regclass('clerk_migration.events') is not null as found",
-  );
-  return z.object({ found: z.boolean() }).parse(rows[0]).found;
-}
-
-/** Creates the ledger where it is missing. Safe to repeat, and from several stacks at once. */
-export async function ensureLedger(database: Database): Promise<void> {
-  const definition = await readFile(join(__dirname, "ledger.sql"), "utf8");
-  const { rows } = await database.query(
-    "select obj_description(to_regclass('clerk_migration.events'), 'pg_class') as version",
-  );
-  const { version } = z.object({ version: z.string().nullable() }).parse(rows[0]);
-  // Its last line says which version it is.
-  if (version !== null && definition.includes(`'${version}'`)) return;
-  await writing(database, async (connection) => {
-    await connection.query("select pg_advisory_xact_lock(hashtextextended('clerk_migration:ledger', 0))");
-    await connection.query(definition);
-  });
 }
 
 function failureOf(row: {

@@ -2,6 +2,7 @@ import { escapeIdentifier } from "pg";
 
 import type { Finding } from "../findings";
 import type { LedgerFacts, ServerFacts } from "./catalogue";
+import type { LedgerVersion } from "./ledger-steps";
 import { finding, run } from "./preflight-findings";
 
 const OLDEST_VERSION = 12;
@@ -101,12 +102,13 @@ const ledgerPrivileges: Readonly<Record<string, readonly string[]>> = {
   retired_passwords: ["select", "insert", "update"],
   runs: ["select", "insert", "update"],
   events: ["insert"],
+  steps: ["select"],
 };
 
 export function judgeLedger(facts: LedgerFacts, { user, database }: ServerFacts): Finding {
   const role = escapeIdentifier(user);
-  // Its last table: with it the ledger is complete, and nothing has to be created.
-  const complete = facts.tables.events !== undefined;
+  // Whatever step it is at, it says so: without that table it is not there, or of before its steps were numbered.
+  const complete = facts.tables.steps !== undefined;
   const grants = complete
     ? useGrants(facts, role)
     : [
@@ -131,6 +133,17 @@ export function judgeLedger(facts: LedgerFacts, { user, database }: ServerFacts)
     complete
       ? `The ledger is there (schema clerk_migration), and ${user} may use it.`
       : `${user} may create the ledger (schema clerk_migration); the first run does.`,
+  );
+}
+
+/** undefined where it is of this checkout's form. */
+export function judgeLedgerVersion({ at, to }: LedgerVersion): Finding | undefined {
+  if (at === to) return undefined;
+  return finding(
+    "ledger",
+    "note",
+    `The ledger (schema clerk_migration) is at step ${at?.toString() ?? "none"}, and the next run brings it to step ${to.toString()}.`,
+    "From then on an older checkout is refused: update every one that uses this database.",
   );
 }
 

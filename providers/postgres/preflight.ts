@@ -1,9 +1,11 @@
 import { DatabaseError } from "pg";
 
+import { MigrationError } from "../errors";
 import type { Finding } from "../findings";
-import { readLedgerFacts, readRelations, readServer } from "./catalogue";
+import { readLedgerFacts, readRelations, readServer, type ServerFacts } from "./catalogue";
 import { readTable, type TableFacts } from "./catalogue-table";
 import { type Connection, newClient } from "./database";
+import { foreignLedger, foreignOwner, readLedgerVersion } from "./ledger-steps";
 import { judgeRetire, judgeRowSecurity, judgeSelect, judgeTriggers, judgeUpdate } from "./preflight-access";
 import { finding } from "./preflight-findings";
 import { judgeLinkColumn, judgeUserId } from "./preflight-keys";
@@ -11,6 +13,7 @@ import {
   type ClientEnd,
   isTooOld,
   judgeLedger,
+  judgeLedgerVersion,
   judgeTls,
   judgeVersion,
   judgeWritable,
@@ -41,8 +44,26 @@ export async function checkDatabase(
     ...(relation === undefined
       ? [missingTable(table, alike, server.database)]
       : judgeRelation(table, await readTable(connection, relation), server.user, retires)),
-    judgeLedger(await readLedgerFacts(connection), server),
+    await checkLedger(connection, server),
   ];
+}
+
+async function checkLedger(connection: Connection, server: ServerFacts): Promise<Finding> {
+  const foreign = await foreignOwner(connection);
+  if (foreign !== undefined) return refused(foreignLedger(foreign));
+  const facts = await readLedgerFacts(connection);
+  const judged = judgeLedger(facts, server);
+  if (judged.status === "problem" || facts.tables.steps === undefined) return judged;
+  try {
+    return judgeLedgerVersion(await readLedgerVersion(connection)) ?? judged;
+  } catch (error) {
+    if (error instanceof MigrationError) return refused(error);
+    throw error;
+  }
+}
+
+function refused({ reason, remedy }: MigrationError): Finding {
+  return finding("ledger", "problem", reason, remedy);
 }
 
 function judgeRelation(table: UsersTable, facts: TableFacts, user: string, retires: boolean): Finding[] {

@@ -25,6 +25,7 @@ async function dump(): Promise<string> {
     "notifications",
     "retired_passwords",
     "runs",
+    "steps",
     "users",
   ]);
   const rows = await Promise.all(

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ensureUser } from "../../../providers/clerk-user/lifecycle";
 import { messageOf } from "../../../providers/errors";
 import { ensureMigration, sweep } from "../../../providers/migration/lifecycle";
-import { hasLedger } from "../../../providers/postgres/ledger";
+import { hasLedger } from "../../../providers/postgres/ledger-steps";
 import { readUser } from "../../../providers/postgres/ledger-users";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";

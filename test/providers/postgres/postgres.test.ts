@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { messageOf, MigrationError } from "../../../providers/errors";
 import { openDatabase, readOnly } from "../../../providers/postgres/database";
-import { ensureLedger, readLedger } from "../../../providers/postgres/ledger";
+import { readLedger } from "../../../providers/postgres/ledger";
+import { ensureLedger } from "../../../providers/postgres/ledger-steps";
 import { claimUser, linkUser } from "../../../providers/postgres/ledger-users";
 import { hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
 import { defaultUsersTable } from "../../../providers/postgres/users-table";

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Finding } from "../../../providers/findings";
 import type { ServerFacts } from "../../../providers/postgres/catalogue";
 import { openDatabase, readOnly } from "../../../providers/postgres/database";
-import { ensureLedger } from "../../../providers/postgres/ledger";
+import { ensureLedger } from "../../../providers/postgres/ledger-steps";
 import { checkCondition, checkDatabase } from "../../../providers/postgres/preflight";
 import { databaseChecks } from "../../../providers/postgres/preflight-findings";
 import { judgeTls, judgeVersion, judgeWritable } from "../../../providers/postgres/preflight-server";

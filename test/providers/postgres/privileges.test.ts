@@ -5,7 +5,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { messageOf } from "../../../providers/errors";
 import { explainDatabaseError, openDatabase, readOnly } from "../../../providers/postgres/database";
-import { ensureLedger, readLedger } from "../../../providers/postgres/ledger";
+import { readLedger } from "../../../providers/postgres/ledger";
+import { ensureLedger } from "../../../providers/postgres/ledger-steps";
 import { readUsers } from "../../../providers/postgres/legacy-users";
 import { checkDatabase } from "../../../providers/postgres/preflight";
 import { defaultUsersTable } from "../../../providers/postgres/users-table";

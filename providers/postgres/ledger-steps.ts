@@ -1,0 +1,145 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { escapeIdentifier } from "pg";
+import { z } from "zod";
+
+import { MigrationError } from "../errors";
+import { applicationName, type Connection, type Database, explainAndThrow, writing } from "./database";
+
+/** One change of the ledger's schema: `ledger/<number>-<name>.sql`. A file that has been applied never changes. */
+export interface Step {
+  readonly number: number;
+  readonly name: string;
+}
+
+/** Where the ledger stands, and where this checkout brings it. */
+export interface LedgerVersion {
+  /** undefined where there is no ledger, or one of before its steps were numbered. */
+  readonly at: number | undefined;
+  readonly to: number;
+}
+
+const FOLDER = join(__dirname, "ledger");
+
+/**
+ * Makes the ledger, or brings it to this checkout's form: what is missing is applied in one transaction. Safe to
+ * repeat, and from several processes at once. Refuses a newer ledger, and a schema of somebody else's.
+ */
+export async function ensureLedger(database: Database): Promise<void> {
+  const known = await knownSteps();
+  const foreign = await foreignOwner(database).catch(explainAndThrow);
+  if (foreign !== undefined) throw foreignLedger(foreign);
+  if (pendingSteps(await appliedSteps(database).catch(explainAndThrow), known).length === 0) return;
+  await writing(database, async (connection) => {
+    await connection.query("set local search_path = pg_catalog, pg_temp");
+    await connection.query("select pg_advisory_xact_lock(hashtextextended('clerk_migration:ledger', 0))");
+    if (!(await hasSchema(connection))) await connection.query("create schema clerk_migration");
+    await connection.query(
+      `create table if not exists clerk_migration.steps (
+         step integer primary key,
+         name text not null,
+         applied_at timestamptz not null default now(),
+         applied_by text not null
+       )`,
+    );
+    for (const step of pendingSteps(await appliedSteps(connection), known)) {
+      await connection.query(await readFile(join(FOLDER, fileOf(step)), "utf8"));
+      await connection.query(
+        "insert into clerk_migration.steps (step, name, applied_by) values ($1, $2, $3)",
+        [step.number, step.name, applicationName],
+      );
+    }
+  });
+}
+
+/** Where the ledger stands, without writing. Refuses a newer one. */
+export async function readLedgerVersion(connection: Connection): Promise<LedgerVersion> {
+  const [applied, known] = [await appliedSteps(connection), await knownSteps()];
+  pendingSteps(applied, known);
+  return { at: latest(applied), to: latest(known) ?? 0 };
+}
+
+/** `create schema if not exists` asks for the right to create one even where it is there. */
+async function hasSchema(connection: Connection): Promise<boolean> {
+  const { rows } = await connection.query("select to_regnamespace('clerk_migration') is not null as found");
+  return z.object({ found: z.boolean() }).parse(rows[0]).found;
+}
+
+export async function hasLedger(connection: Connection): Promise<boolean> {
+  const { rows } = await connection.query(
+    "select to_regclass('clerk_migration.events') is not null as found",
+  );
+  return z.object({ found: z.boolean() }).parse(rows[0]).found;
+}
+
+/** What is to be applied, in order. Throws where the ledger is ahead of this checkout, which could not read it rightly. */
+export function pendingSteps(applied: readonly Step[], known: readonly Step[]): Step[] {
+  const at = latest(applied);
+  const to = latest(known);
+  if (at !== undefined && at > (to ?? -1)) {
+    throw new MigrationError(
+      "newer-ledger",
+      `The ledger (schema clerk_migration) is at step ${at.toString()}, and this checkout knows ${to === undefined ? "none" : `steps up to ${to.toString()}`}.`,
+      "Use the newer checkout, with which the ledger was last written.",
+    );
+  }
+  const done = new Set(applied.map(({ number }) => number));
+  return known.filter(({ number }) => !done.has(number)).sort((a, b) => a.number - b.number);
+}
+
+function latest(steps: readonly Step[]): number | undefined {
+  return steps.length === 0 ? undefined : Math.max(...steps.map(({ number }) => number));
+}
+
+/** The steps of this checkout: a new one is a new file. */
+async function knownSteps(): Promise<Step[]> {
+  return (await readdir(FOLDER)).flatMap((file) => {
+    const [, number, name] = /^(\d{3})-(.+)\.sql$/.exec(file) ?? [];
+    return number === undefined || name === undefined ? [] : [{ number: Number(number), name }];
+  });
+}
+
+function fileOf({ number, name }: Step): string {
+  return `${number.toString().padStart(3, "0")}-${name}.sql`;
+}
+
+async function appliedSteps(connection: Connection): Promise<Step[]> {
+  const found = await connection.query("select to_regclass('clerk_migration.steps') is not null as numbered");
+  if (!z.object({ numbered: z.boolean() }).parse(found.rows[0]).numbered) return [];
+  const { rows } = await connection.query("select step as number, name from clerk_migration.steps");
+  return z.array(z.object({ number: z.number(), name: z.string() })).parse(rows);
+}
+
+/** A role that the schema belongs to, and the one that we are. */
+interface ForeignOwner {
+  readonly owner: string;
+  readonly user: string;
+}
+
+/**
+ * Whose the schema is, where it is neither ours nor a superuser's: triggers in it would run with our rights. A superuser
+ * is not taken for a member of every role.
+ */
+export async function foreignOwner(connection: Connection): Promise<ForeignOwner | undefined> {
+  const { rows } = await connection.query(
+    `with recursive ours (role) as (
+       select oid from pg_roles where rolname = current_user
+       union
+       select granted.roleid from pg_auth_members granted join ours on granted.member = ours.role
+     )
+     select owner.rolname as owner, current_user as "user"
+     from pg_namespace schema join pg_roles owner on owner.oid = schema.nspowner
+     where schema.nspname = 'clerk_migration' and not owner.rolsuper
+       and owner.oid not in (select role from ours)`,
+  );
+  return z.array(z.object({ owner: z.string(), user: z.string() })).parse(rows)[0];
+}
+
+export function foreignLedger({ owner, user }: ForeignOwner): MigrationError {
+  return new MigrationError(
+    "foreign-ledger",
+    `The schema clerk_migration belongs to ${owner}: what is in it may be anything, and would run with the rights of ${user}.`,
+    `Connect as ${owner}; or look into it, and where all of it is the ledger, run \`alter schema clerk_migration owner to ${escapeIdentifier(user)}\`.`,
+  );
+}

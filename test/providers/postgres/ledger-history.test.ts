@@ -1,0 +1,183 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { type Database, openDatabase, readOnly } from "../../../providers/postgres/database";
+import { readLedger } from "../../../providers/postgres/ledger";
+import { eventsBetween, eventsOfUser, numberedRuns } from "../../../providers/postgres/ledger-events";
+import { mailTimes } from "../../../providers/postgres/ledger-notifications";
+import { purgeable } from "../../../providers/postgres/ledger-retired";
+import { ensureLedger, pendingSteps, readLedgerVersion } from "../../../providers/postgres/ledger-steps";
+import { ledgerColumns } from "../../../providers/postgres/ledger-tables";
+import { type TestDatabase, testDatabase } from "../../database";
+
+/** The ledger.sql of every commit that changed it, before its steps were numbered. */
+const folder = join(__dirname, "ledger-history");
+const forms = readdirSync(folder).map((file) => file.replace(".sql", ""));
+
+const STACK = "p/dev";
+
+let at: TestDatabase;
+let database: Database;
+beforeEach(async () => {
+  at = await testDatabase();
+  database = openDatabase(at.url, 4);
+});
+afterEach(async () => {
+  await database.end();
+  await at.drop();
+});
+
+/** A ledger as that commit made it, with a row of every status that it allows. */
+async function load(form: string): Promise<void> {
+  await database.query(readFileSync(join(folder, `${form}.sql`), "utf8"));
+  for (const [table, statuses] of await allowedStatuses()) {
+    for (const status of statuses) await insertRow(table, status);
+  }
+  await database.query(
+    `insert into clerk_migration.runs (stack, clerk_instance_id, operator, planned, actual)
+     values ($1, 'ins_1', 'ann', '{"create": 3}', '{"created": 3}')`,
+    [STACK],
+  );
+}
+
+/** By table: what its check constraint on `status` lists. */
+async function allowedStatuses(): Promise<[string, string[]][]> {
+  const { rows } = await database.query<{ table: string; definition: string }>(
+    `select class.relname as "table", pg_get_constraintdef(con.oid) as definition
+     from pg_constraint con join pg_class class on class.oid = con.conrelid
+     where con.connamespace = to_regnamespace('clerk_migration') and con.conname like '%_status_check'
+     order by 1`,
+  );
+  return rows.map(({ table, definition }) => [
+    table,
+    [...definition.matchAll(/'([a-z_]+)'/g)].map(([, status = ""]) => status),
+  ]);
+}
+
+async function insertRow(table: string, status: string): Promise<void> {
+  const further: Readonly<Record<string, readonly [string, string]>> = {
+    users: ["clerk_user_id, origin, passwords", `'user_${status}', 'created', 'carry'`],
+    invitations: ["invitation_id, email_fingerprint, sent_at", `'inv_${status}', 'print', '2026-01-02'`],
+    notifications: ["way, credential_id, sent_at", `'sign-in-link', 'sit_${status}', '2026-01-02'`],
+    retired_passwords: ["key_id, sealed, retired_at", `'key', '\\x0102', '2026-01-02'`],
+  };
+  const [columns, values] = further[table] ?? [];
+  if (columns === undefined || values === undefined) throw new Error(`No row is made up for ${table}.`);
+  await database.query(
+    `insert into clerk_migration.${table} (user_id, stack, clerk_instance_id, status, attempt, failure_code, ${columns})
+     values ($1, $2, 'ins_1', $3, 2, 'code', ${values})`,
+    [`of-${status}`, STACK, status],
+  );
+}
+
+/** Everything that makes up the schema, by name, so that the order of columns does not count. */
+async function catalogue(): Promise<Record<string, string>> {
+  const { rows } = await database.query<{ name: string; definition: string }>(
+    `select 'column ' || class.relname || '.' || attname as name,
+       format_type(atttypid, atttypmod) || ' ' || attnotnull || ' ' || attidentity::text || ' '
+         || coalesce(pg_get_expr(adbin, adrelid), '') as definition
+     from pg_attribute join pg_class class on class.oid = attrelid
+     left join pg_attrdef on adrelid = attrelid and adnum = attnum
+     where relnamespace = to_regnamespace('clerk_migration') and relkind = 'r' and attnum > 0 and not attisdropped
+     union all
+     select 'constraint ' || conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+     from pg_constraint where connamespace = to_regnamespace('clerk_migration')
+     union all
+     select 'index ' || indexname, indexdef from pg_indexes where schemaname = 'clerk_migration'
+     union all
+     select 'trigger ' || tgrelid::regclass || '.' || tgname, pg_get_triggerdef(pg_trigger.oid)
+     from pg_trigger join pg_class class on class.oid = tgrelid
+     where relnamespace = to_regnamespace('clerk_migration')
+     union all
+     select 'function ' || oid::regprocedure, pg_get_functiondef(oid)
+     from pg_proc where pronamespace = to_regnamespace('clerk_migration')
+     union all
+     select relkind::text || ' ' || relname, coalesce(obj_description(oid, 'pg_class'), '')
+     from pg_class where relnamespace = to_regnamespace('clerk_migration')
+     union all
+     select 'comment', coalesce(obj_description(to_regnamespace('clerk_migration'), 'pg_namespace'), '')
+     order by 1`,
+  );
+  return Object.fromEntries(rows.map(({ name, definition }) => [name, definition]));
+}
+
+/** All that is read of it, as any command does. */
+async function readAll() {
+  return readOnly(database, async (connection) => ({
+    ledger: await readLedger(connection, STACK),
+    mails: await mailTimes(connection, "ins_1", new Date("2026-01-01")),
+    runs: await numberedRuns(connection, STACK),
+    events: (await eventsBetween(connection, STACK, new Date(0), null)).length,
+    eventsOfOne: (await eventsOfUser(connection, "of-sent")).map(({ status }) => status),
+    purgeable: await purgeable(connection, STACK, new Date()),
+  }));
+}
+
+async function freshCatalogue(): Promise<Record<string, string>> {
+  await ensureLedger(database);
+  const fresh = await catalogue();
+  await database.query("drop schema clerk_migration cascade");
+  return fresh;
+}
+
+describe.each(forms)("a ledger as %s made it", (form) => {
+  test("is read as it is, upgraded to the form of a new one, and reads the same; again changes nothing", async () => {
+    const fresh = await freshCatalogue();
+    await load(form);
+    const before = await readAll();
+    expect(before.ledger.users.size).toBe(5);
+    expect(before.ledger.notifications.size).toBeGreaterThanOrEqual(5);
+    expect(before.runs).toHaveLength(1);
+
+    await Promise.all([ensureLedger(database), ensureLedger(database)]);
+
+    expect(await catalogue()).toEqual(fresh);
+    expect(await readAll()).toEqual(before);
+    await ensureLedger(database);
+    expect(await catalogue()).toEqual(fresh);
+    expect(await readAll()).toEqual(before);
+  });
+});
+
+test("a new ledger has the columns that are read, and no other", async () => {
+  await ensureLedger(database);
+  for (const [table, columns] of Object.entries(ledgerColumns)) {
+    const { rows } = await database.query<{ name: string }>(
+      `select attname as name from pg_attribute
+       where attrelid = to_regclass('clerk_migration.' || $1) and attnum > 0 and not attisdropped`,
+      [table],
+    );
+    expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(columns).sort());
+  }
+});
+
+describe("a newer ledger", () => {
+  test("stops an older checkout, which writes nothing and says which step each is at", async () => {
+    await ensureLedger(database);
+    await database.query("insert into clerk_migration.steps values (999, 'later', now(), 'somebody')");
+    const { to } = { to: 1 };
+    const sentence = `The ledger (schema clerk_migration) is at step 999, and this checkout knows steps up to ${to.toString()}. Use the newer checkout`;
+    await expect(ensureLedger(database)).rejects.toThrow(sentence);
+    await expect(readOnly(database, (connection) => readLedger(connection, STACK))).rejects.toThrow(sentence);
+    await expect(readOnly(database, readLedgerVersion)).rejects.toMatchObject({ code: "newer-ledger" });
+  });
+});
+
+describe("what is applied", () => {
+  const step = (number: number) => ({ number, name: `step-${number.toString()}` });
+  test("is what is missing, in order", () => {
+    expect(pendingSteps([], [step(1), step(0)])).toEqual([step(0), step(1)]);
+    expect(pendingSteps([step(0), step(2)], [step(2), step(1), step(0), step(3)])).toEqual([
+      step(1),
+      step(3),
+    ]);
+    expect(pendingSteps([step(0)], [step(0)])).toEqual([]);
+  });
+  test("is nothing where the ledger is ahead", () => {
+    expect(() => pendingSteps([step(0), step(4)], [step(0), step(3)])).toThrow(
+      "is at step 4, and this checkout knows steps up to 3",
+    );
+  });
+});
