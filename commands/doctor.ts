@@ -1,5 +1,3 @@
-import { parseArgs } from "node:util";
-
 import { MigrationError } from "../providers/errors";
 import { type Finding, finding } from "../providers/findings";
 import { firstUsers } from "../providers/first-few";
@@ -8,14 +6,20 @@ import type { Plan } from "../providers/planned";
 import { command } from "./command";
 import { exitCodeOf, findingLine } from "./finding-line";
 import { planOf } from "./plan-of-stack";
-import { settingsOfStack, type StackChoice, stackOptions } from "./settings";
+import type { StackChoice } from "./selected-stack";
+import { settingsOfStack, stackFlags } from "./settings";
 
 /**
  * `npm run doctor [-- --json]`: every check of settings, database, Clerk and rows, without Pulumi. Exit code 0 where
  * nothing is wrong, 1 where something is, 2 where it cannot be told.
  */
-void command(async (args) => {
-  const { values } = parseArgs({ args: [...args], options: { ...stackOptions, json: { type: "boolean" } } });
+const doctor = {
+  usage: "npm run doctor",
+  says: "Checks settings, database, Clerk and every row, without Pulumi. Exit code 0 fine, 1 problems, 2 something cannot be told.",
+  flags: { ...stackFlags, json: { type: "boolean", says: "the same for machines" } },
+} as const;
+
+void command(doctor, async (values) => {
   const { findings, summary } = await examine(values);
   process.stdout.write(
     values.json

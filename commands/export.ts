@@ -1,5 +1,3 @@
-import { parseArgs } from "node:util";
-
 import { stringify as toCsv } from "csv-stringify/sync";
 import { stringify as toYaml } from "yaml";
 
@@ -8,7 +6,7 @@ import { columnsOf, type Entry, lists, supportList } from "../providers/support-
 import { command } from "./command";
 import { planOf } from "./plan-of-stack";
 import { writePrivately } from "./private-file";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 const formats = {
   // What begins like a formula would be one in a spreadsheet.
@@ -22,17 +20,19 @@ const formats = {
  * `npm run export -- --what failed|blocked|stragglers|migrated [--format csv|json|yaml] [--out FILE] [--reveal]`: lists for
  * support. Addresses are masked without `--reveal`; a file is readable by its owner alone.
  */
-void command(async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...stackOptions,
-      what: { type: "string" },
-      format: { type: "string", default: "csv" },
-      out: { type: "string" },
-      reveal: { type: "boolean", default: false },
-    },
-  });
+const exportList = {
+  usage: "npm run export",
+  says: "Writes a list for support: of users who failed, are blocked, have not signed in, or are migrated.",
+  flags: {
+    ...stackFlags,
+    what: { type: "string", value: "list", says: lists.join(", ") },
+    format: { type: "string", default: "csv", value: "format", says: Object.keys(formats).join(", ") },
+    out: { type: "string", value: "file", says: "into a file that only its owner can read" },
+    reveal: { type: "boolean", default: false, says: "whole addresses" },
+  },
+} as const;
+
+void command(exportList, async (values) => {
   const list = lists.find((known) => known === values.what);
   if (list === undefined) throw unknown("what", lists);
   if (!isFormat(values.format)) throw unknown("format", Object.keys(formats));

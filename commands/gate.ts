@@ -1,11 +1,9 @@
-import { parseArgs } from "node:util";
-
 import { MigrationError } from "../providers/errors";
 import { judgeLegacyOff } from "../providers/gate";
 import { command } from "./command";
 import { gatherEvidence } from "./evidence";
 import { exitCodeOf, findingLine } from "./finding-line";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 const LEGACY_OFF = "legacy-off";
 
@@ -13,11 +11,17 @@ const LEGACY_OFF = "legacy-off";
  * `npm run gate -- --for legacy-off [--json]`: whether the old login may be closed, with what is missing. Exit code 0 yes, 1
  * no, 2 where it cannot be told.
  */
-void command(async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { ...stackOptions, for: { type: "string" }, json: { type: "boolean" } },
-  });
+const gate = {
+  usage: "npm run gate",
+  says: "Says whether the old login may be closed, and what is missing. Exit code 0 yes, 1 no, 2 cannot be told.",
+  flags: {
+    ...stackFlags,
+    for: { type: "string", value: "gate", says: LEGACY_OFF },
+    json: { type: "boolean", says: "the same for machines" },
+  },
+} as const;
+
+void command(gate, async (values) => {
   if (values.for !== LEGACY_OFF)
     throw new MigrationError("gate", `The gate that is known is ${LEGACY_OFF}.`, `Say --for ${LEGACY_OFF}.`);
   const findings = judgeLegacyOff(await gatherEvidence(await settingsOfStack(values)));

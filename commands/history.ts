@@ -1,25 +1,29 @@
-import { parseArgs } from "node:util";
-
 import { MigrationError } from "../providers/errors";
 import { describeEvents, describeRuns } from "../providers/history";
 import { readOnly } from "../providers/postgres/database";
 import { eventsBetween, eventsOfUser, numberedRuns } from "../providers/postgres/ledger-events";
 import { command } from "./command";
 import { withDatabase } from "./database";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 /**
  * `npm run history [-- <user_id> | --run <number>] [--json]`: what happened to a user, in a run, or in which runs, from the
  * ledger's events. Exit code 1 where the ledger knows nothing of it.
  */
-void command(async (args) => {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { ...stackOptions, run: { type: "string" }, json: { type: "boolean" } },
-    allowPositionals: true,
-  });
+const history = {
+  usage: "npm run history",
+  says: "Lists the runs of the stack, what happened in one of them, or what happened to one user.",
+  operand: "user_id",
+  flags: {
+    ...stackFlags,
+    run: { type: "string", value: "number", says: "what happened in this run" },
+    json: { type: "boolean", says: "the same for machines" },
+  },
+} as const;
+
+void command(history, async (values, operands) => {
   const { settings, stack } = await settingsOfStack(values);
-  const [userId] = positionals;
+  const [userId] = operands;
   const found = await withDatabase(settings.databaseUrl, (database) =>
     readOnly(database, async (connection) => {
       if (userId !== undefined) return { events: await eventsOfUser(connection, userId) };

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
 import { type Letter, openMailer } from "../providers/mail/mailer";
@@ -9,7 +8,7 @@ import { loadTemplates } from "../providers/mail/template-files";
 import { mailKinds, renderMail } from "../providers/mail/templates";
 import type { Settings } from "../providers/settings";
 import { command } from "./command";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -17,19 +16,21 @@ const DAY_MS = 24 * 3600 * 1000;
  * `npm run mail -- --to me@example.com`: one example of a mail to users, to yourself; with `--print` or `--html` on
  * screen instead. Its link leads nowhere.
  */
-void command(async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...stackOptions,
-      to: { type: "string" },
-      template: { type: "string" },
-      "first-name": { type: "string" },
-      reminder: { type: "boolean" },
-      print: { type: "boolean" },
-      html: { type: "boolean" },
-    },
-  });
+const mail = {
+  usage: "npm run mail",
+  says: "Sends you an example of the mail to users, or shows it.",
+  flags: {
+    ...stackFlags,
+    to: { type: "string", value: "address", says: "where to" },
+    template: { type: "string", value: "mail", says: mailKinds.join(" or ") },
+    "first-name": { type: "string", value: "name", says: "how it addresses you" },
+    reminder: { type: "boolean", says: "the reminder" },
+    print: { type: "boolean", says: "shows its text instead" },
+    html: { type: "boolean", says: "shows its HTML instead" },
+  },
+} as const;
+
+void command(mail, async (values) => {
   const { settings } = await settingsOfStack(values);
   const isReminder = values.reminder === true;
   const example = exampleOf(values.template, values["first-name"] ?? null, settings);

@@ -1,19 +1,23 @@
-import { parseArgs } from "node:util";
-
 import { stringify } from "csv-stringify/sync";
 
 import { describePlan } from "../providers/plan-text";
 import { countVerdicts, type Plan } from "../providers/planned";
 import { command } from "./command";
 import { planOf } from "./plan-of-stack";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 /** `npm run plan [-- --json | --csv]`: what `up` would do to every row, without Pulumi and without writing. */
-void command(async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { ...stackOptions, json: { type: "boolean" }, csv: { type: "boolean" } },
-  });
+const planCommand = {
+  usage: "npm run plan",
+  says: "Says what `up` would do to every row, without Pulumi and without writing.",
+  flags: {
+    ...stackFlags,
+    json: { type: "boolean", says: "every row, for machines" },
+    csv: { type: "boolean", says: "every row, for a spreadsheet" },
+  },
+} as const;
+
+void command(planCommand, async (values) => {
   const chosen = await settingsOfStack(values);
   const { plan } = await planOf(chosen);
   process.stdout.write(

@@ -1,5 +1,5 @@
-import { command } from "./command";
+import { withExitCode } from "./command";
 import { runPulumi } from "./pulumi-cli/run";
 
 /** `npm run pulumi -- <args>`: the CLI that this checkout uses. */
-void command((args) => runPulumi(args));
+void withExitCode((args) => runPulumi(args));

@@ -1,5 +1,4 @@
 import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
 
 import { counted } from "../providers/counted";
 import { MigrationError } from "../providers/errors";
@@ -9,7 +8,7 @@ import { ensureLedger } from "../providers/postgres/ledger-steps";
 import { holdWriterLock } from "../providers/postgres/writer-lock";
 import { command } from "./command";
 import { withDatabase } from "./database";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 const DAY_MS = 24 * 3600 * 1000;
 const SHOWN = 5;
@@ -18,11 +17,17 @@ const SHOWN = 5;
  * `npm run purge [-- --dry-run | --confirm <stack>]`: deletes sealed digests older than `purgeAfterDays`, for good. Asks for
  * the stack's name to be typed; where nobody can type, `--confirm` has to give it.
  */
-void command(async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { ...stackOptions, "dry-run": { type: "boolean" }, confirm: { type: "string" } },
-  });
+const purge = {
+  usage: "npm run purge",
+  says: "Deletes sealed password digests older than `purgeAfterDays`, for good, after the stack's name has been typed.",
+  flags: {
+    ...stackFlags,
+    "dry-run": { type: "boolean", says: "only says which" },
+    confirm: { type: "string", value: "project/stack", says: "the name, where nobody can type" },
+  },
+} as const;
+
+void command(purge, async (values) => {
   const { settings, stack } = await settingsOfStack(values);
   const before = new Date(Date.now() - settings.purgeAfterDays * DAY_MS);
   return withDatabase(settings.databaseUrl, async (database) => {

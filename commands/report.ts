@@ -1,23 +1,23 @@
-import { parseArgs } from "node:util";
-
 import { gatherReport } from "../providers/report/gather";
 import { reportOf } from "../providers/report/model";
 import { pageOf } from "../providers/report/page";
 import { command } from "./command";
 import { withDatabase } from "./database";
 import { writePrivately } from "./private-file";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 /** `npm run report [-- --out FILE --reveal]`: how the migration stands, as one HTML file that only its owner can read. */
-void command(async (args) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...stackOptions,
-      out: { type: "string", default: "report.html" },
-      reveal: { type: "boolean" },
-    },
-  });
+const report = {
+  usage: "npm run report",
+  says: "Writes how the migration stands into one HTML file that only its owner can read.",
+  flags: {
+    ...stackFlags,
+    out: { type: "string", default: "report.html", value: "file", says: "where to" },
+    reveal: { type: "boolean", says: "whole addresses" },
+  },
+} as const;
+
+void command(report, async (values) => {
   const chosen = await settingsOfStack(values);
   // Whatever a setting says, a report reveals addresses only where it is asked to itself.
   const settings = { ...chosen.settings, reveal: values.reveal ?? false };

@@ -1,5 +1,3 @@
-import { parseArgs } from "node:util";
-
 import { counted } from "../providers/counted";
 import { MigrationError } from "../providers/errors";
 import { resealDigests } from "../providers/postgres/ledger-retired";
@@ -8,14 +6,19 @@ import { holdWriterLock } from "../providers/postgres/writer-lock";
 import { parseSealKey, seal, unseal } from "../providers/retired-password/seal";
 import { command } from "./command";
 import { withDatabase } from "./database";
-import { settingsOfStack, stackOptions } from "./settings";
+import { settingsOfStack, stackFlags } from "./settings";
 
 /**
  * `npm run rotate-seal-key`: seals every retired digest of the stack anew, from DIGEST_SEAL_KEY to DIGEST_SEAL_KEY_NEW, in
  * one transaction. Safe to repeat.
  */
-void command(async (args) => {
-  const { values } = parseArgs({ args: [...args], options: stackOptions });
+const rotate = {
+  usage: "npm run rotate-seal-key",
+  says: "Seals every retired digest of the stack anew, from DIGEST_SEAL_KEY to DIGEST_SEAL_KEY_NEW.",
+  flags: stackFlags,
+} as const;
+
+void command(rotate, async (values) => {
   const { settings, stack } = await settingsOfStack(values);
   const from = parseSealKey(settings.digestSealKey);
   const to = parseSealKey(process.env.DIGEST_SEAL_KEY_NEW, "DIGEST_SEAL_KEY_NEW");

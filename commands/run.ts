@@ -5,12 +5,14 @@ import { firstFew } from "../providers/first-few";
 import { isHeld, readLedger } from "../providers/postgres/ledger";
 import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
-import { command } from "./command";
+import { helpOf, withExitCode } from "./command";
 import { withDatabase } from "./database";
 import { adviceFor, isAlive } from "./locked";
 import { planOf } from "./plan-of-stack";
 import { runPulumi } from "./pulumi-cli/run";
-import { PROJECT, settingsOfStack, type StackChoice, stackOptions } from "./settings";
+import { rollbackTarget } from "./rollback-target";
+import { type SelectedStack, selectStack, type StackChoice } from "./selected-stack";
+import { settingsOf, stackFlags } from "./settings";
 import { pendingMails, untilDone } from "./until-done";
 
 /** How many of the engine's operations run at once: enough for Clerk's production limit at 0.5 s a request. */
@@ -19,40 +21,89 @@ const PARALLEL = 50;
 /** A file or bucket back end rewrites the whole state twice for every user: beyond this it is written once, at the end. */
 const CHECKPOINTS_UP_TO = 300;
 
-/** Stays until every mail is out. */
-const UNTIL_DONE = "--until-done";
-
 /** What each verb adds to plain Pulumi; `docs/commands.md` says the same in a sentence each. */
-const flags = {
-  preview: [],
-  up: ["--continue-on-error"],
-  refresh: [],
-  destroy: ["--continue-on-error"],
+const verbs = {
+  preview: { recommended: [], says: "Says what `up` would do to every row, and writes nothing.", own: {} },
+  up: {
+    recommended: ["--continue-on-error"],
+    says: "Migrates, and tells the users.",
+    own: {
+      "until-done": {
+        type: "boolean",
+        says: "stays and runs again until every mail is out; Ctrl-C stops it",
+      },
+    },
+  },
+  refresh: { recommended: [], says: "Looks at every migrated user in Clerk.", own: {} },
+  destroy: {
+    recommended: ["--continue-on-error"],
+    says: "Rolls back, and says who could not be.",
+    own: { user: { type: "string", value: "user_id", says: "only this user" } },
+  },
 } as const;
 
-type Verb = keyof typeof flags;
+type Verb = keyof typeof verbs;
+
+const UNTIL_DONE = "--until-done";
+const USER = "--user";
+
+/** Pulumi's: a rollback that only says what it would do. */
+const PREVIEW_ONLY = "--preview-only";
+
+const valued = {
+  stack: { type: "string", short: "s" },
+  "config-file": { type: "string" },
+  user: { type: "string" },
+} as const;
 
 /** `npm run preview | up | refresh | destroy [-- <flags>]`: Pulumi with the flags and environment the docs recommend. */
-void command(async ([verb = "", ...args]) => {
+void withExitCode(async ([verb = "", ...args]) => {
   loadDotEnv();
   if (!isVerb(verb)) throw new Error(`npm run has no ${verb}`);
-  if (verb === "destroy") return destroy(args);
-  return verb === "up" && args.includes(UNTIL_DONE) ? upUntilDone(args) : run(verb, args);
+  if (args.includes("--help") || args.includes("-h")) return help(verb);
+  if (verb === "destroy") refuseRunProgram(args);
+  const selected = await selectStack(stackOf(args));
+  if (verb === "destroy") return destroy(selected, args);
+  return verb === "up" && args.includes(UNTIL_DONE)
+    ? upUntilDone(selected, without(UNTIL_DONE, args))
+    : run(verb, selected, args);
 });
 
 function isVerb(word: string): word is Verb {
-  return word in flags;
+  return word in verbs;
+}
+
+/** Ours first, then Pulumi's, which knows the other flags. */
+async function help(verb: Verb): Promise<number> {
+  const { says, own } = verbs[verb];
+  const text = helpOf({ usage: `npm run ${verb}`, says, flags: { ...stackFlags, ...own } });
+  process.stdout.write(`${text}\nAll other flags are Pulumi's:\n\n`);
+  return runPulumi([verb, "--help"]);
+}
+
+/** A rollback is one because no program runs; with the program, Pulumi deletes whom it does not declare, at its end. */
+function refuseRunProgram(args: readonly string[]): void {
+  const isAsked = args.some((arg) => arg === "--run-program" || /^--run-program=(1|t|true)$/i.test(arg));
+  const isOff = args.some((arg) => /^--run-program=(0|f|false)$/i.test(arg));
+  const isInEnvironment = /^(1|t|true)$/i.test(process.env.PULUMI_RUN_PROGRAM ?? "");
+  if (!isAsked && (isOff || !isInEnvironment)) return;
+  throw new MigrationError(
+    "run-program",
+    `A rollback runs without the program, so ${isAsked ? "--run-program" : "PULUMI_RUN_PROGRAM"} is refused.`,
+    "Leave it out: what the provider needs comes from the environment and from the state.",
+  );
 }
 
 async function run(
   verb: Verb,
+  selected: SelectedStack,
   args: readonly string[],
   forced: Record<string, string> = {},
 ): Promise<number> {
-  const recommended = ["--parallel", PARALLEL.toString(), ...flags[verb]];
+  const recommended = ["--parallel", PARALLEL.toString(), ...verbs[verb].recommended];
   let errors = "";
-  const exitCode = await runPulumi([verb, ...recommended, ...args], {
-    environment: { ...(await withCheckpoints(process.env, args)), ...forced },
+  const exitCode = await runPulumi([verb, ...recommended, ...args, ...selected.cliFlags], {
+    environment: { ...(await withCheckpoints(verb, selected)), ...forced },
     onErrors: (text) => (errors += text),
   });
   const advice = exitCode === 0 ? undefined : adviceFor(errors, isAlive);
@@ -60,8 +111,7 @@ async function run(
   return exitCode;
 }
 
-async function upUntilDone(args: readonly string[]): Promise<number> {
-  const own = args.filter((arg) => arg !== UNTIL_DONE);
+async function upUntilDone(selected: SelectedStack, args: readonly string[]): Promise<number> {
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
@@ -70,10 +120,10 @@ async function upUntilDone(args: readonly string[]): Promise<number> {
   }
   return untilDone({
     // Whoever has agreed to the first one has agreed to its repetitions.
-    up: (isFirst) => run("up", isFirst ? own : [...own, "--yes", "--skip-preview"]),
+    up: (isFirst) => run("up", selected, isFirst ? args : [...args, "--yes", "--skip-preview"]),
     pending: async () => {
-      const chosen = await settingsOfStack(stackOf(own));
-      return pendingMails((await planOf(chosen)).plan, chosen.settings);
+      const settings = await settingsOf(selected);
+      return pendingMails((await planOf({ ...selected, settings })).plan, settings);
     },
     say: (line) => process.stdout.write(`${line}\n`),
     signal: stopping.signal,
@@ -84,28 +134,15 @@ async function upUntilDone(args: readonly string[]): Promise<number> {
  * First lets the state know everybody whom the ledger holds (a run that was cut off may have left some out), then
  * rolls back, then says how many are left. `--user <user_id>` rolls back one alone.
  */
-async function destroy(args: readonly string[]): Promise<number> {
-  const options = { ...stackOptions, user: { type: "string" } } as const;
-  const { values, tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
-  const named = stackOf(args);
-  const stack = named.stack ?? (await selectedStack());
-  const configFile = named["config-file"];
-  const where = ["--stack", stack, ...(configFile === undefined ? [] : ["--config-file", configFile])];
-  const isOurs = (index: number) =>
-    tokens.some(
-      (token) =>
-        token.kind === "option" &&
-        ["user", "stack", "config-file"].includes(token.name) &&
-        (token.index === index || (token.inlineValue === false && token.index + 1 === index)),
-    );
-  const rest = args.filter((_, index) => !isOurs(index));
-  const userId = typeof values.user === "string" ? values.user : undefined;
-  if (userId !== undefined) return destroyOne(userId, stack, where, rest);
+async function destroy(selected: SelectedStack, args: readonly string[]): Promise<number> {
+  const userId = userOf(args);
+  if (userId !== undefined) return destroyOne(selected, userId, without(USER, args));
+  if (args.includes(PREVIEW_ONLY)) return run("destroy", selected, args);
 
   process.stdout.write("Before the rollback: whom the ledger holds and the state does not know.\n");
-  await run("up", [...where, "--yes", "--skip-preview", "--suppress-outputs"], { MIGRATE_HELD_ONLY: "true" });
-  const exitCode = await run("destroy", [...where, ...rest]);
-  const left = await heldUsers({ ...named, stack });
+  await run("up", selected, ["--yes", "--skip-preview", "--suppress-outputs"], { MIGRATE_HELD_ONLY: "true" });
+  const exitCode = await run("destroy", selected, args);
+  const left = await heldUsers(selected);
   if (left.length === 0) return exitCode;
   throw new MigrationError(
     "rollback-incomplete",
@@ -114,16 +151,10 @@ async function destroy(args: readonly string[]): Promise<number> {
   );
 }
 
-async function destroyOne(
-  userId: string,
-  stack: string,
-  where: readonly string[],
-  rest: readonly string[],
-): Promise<number> {
-  const type = "pulumi-nodejs:dynamic/clerk:Migration$pulumi-nodejs:dynamic/clerk:User";
-  const urn = `urn:pulumi:${stack}::${PROJECT}::${type}::${userId}`;
-  const exitCode = await run("destroy", [...where, "--target", urn, "--target-dependents", ...rest]);
-  if (exitCode !== 0) return exitCode;
+async function destroyOne(selected: SelectedStack, userId: string, args: readonly string[]): Promise<number> {
+  const urn = await rollbackTarget(selected, userId);
+  const exitCode = await run("destroy", selected, ["--target", urn, "--target-dependents", ...args]);
+  if (exitCode !== 0 || args.includes(PREVIEW_ONLY)) return exitCode;
   const today = new Date().toISOString().slice(0, 10);
   process.stdout.write(
     `The next up would take this user on again. To keep it from that, put into decisions.yaml:\n\n${userId}:\n  skip: rolled back on ${today}\n`,
@@ -131,33 +162,19 @@ async function destroyOne(
   return 0;
 }
 
-async function selectedStack(): Promise<string> {
-  let name = "";
-  const exitCode = await runPulumi(["stack", "--show-name", "--non-interactive"], {
-    onOutput: (text) => (name += text),
-  });
-  if (exitCode === 0 && name.trim() !== "") return name.trim();
-  throw new MigrationError(
-    "stack",
-    "No stack is selected.",
-    "Select one with `pulumi stack select`, or name it with --stack.",
-  );
-}
-
 /** Skipping them is safe here, because a create takes up what a lost run has made. Set the variable to decide yourself. */
-async function withCheckpoints(
-  environment: NodeJS.ProcessEnv,
-  args: readonly string[],
-): Promise<NodeJS.ProcessEnv> {
-  const isDecided = (environment.PULUMI_SKIP_CHECKPOINTS ?? "") !== "";
-  if (isDecided || (await usersInTable(args)) <= CHECKPOINTS_UP_TO) return environment;
-  return { ...environment, PULUMI_SKIP_CHECKPOINTS: "true" };
+async function withCheckpoints(verb: Verb, selected: SelectedStack): Promise<NodeJS.ProcessEnv> {
+  const { env } = process;
+  // A preview stores nothing.
+  const isDecided = verb === "preview" || (env.PULUMI_SKIP_CHECKPOINTS ?? "") !== "";
+  if (isDecided || (await usersInTable(selected)) <= CHECKPOINTS_UP_TO) return env;
+  return { ...env, PULUMI_SKIP_CHECKPOINTS: "true" };
 }
 
 /** 0 where it cannot be found out: the program says what is wrong, in its own words. */
-async function usersInTable(args: readonly string[]): Promise<number> {
+async function usersInTable(selected: SelectedStack): Promise<number> {
   try {
-    const { settings } = await settingsOfStack(stackOf(args));
+    const settings = await settingsOf(selected);
     const counts = await withDatabase(settings.databaseUrl, (database) =>
       countUsers(database, settings.table),
     );
@@ -167,9 +184,10 @@ async function usersInTable(args: readonly string[]): Promise<number> {
   }
 }
 
-async function heldUsers(choice: StackChoice): Promise<string[]> {
-  const { settings, stack } = await settingsOfStack(choice);
-  const { users } = await withDatabase(settings.databaseUrl, (database) => readLedger(database, stack));
+async function heldUsers(selected: SelectedStack): Promise<string[]> {
+  const { stack } = selected;
+  const { databaseUrl } = await settingsOf(selected);
+  const { users } = await withDatabase(databaseUrl, (database) => readLedger(database, stack));
   return [...users.values()]
     .filter((user) => user.stack === stack && isHeld(user))
     .map((user) => user.userId);
@@ -177,7 +195,33 @@ async function heldUsers(choice: StackChoice): Promise<string[]> {
 
 /** Which stack Pulumi's own arguments name. */
 function stackOf(args: readonly string[]): StackChoice {
-  const { values } = parseArgs({ args: [...args], options: stackOptions, strict: false });
-  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-  return { stack: text(values.stack), "config-file": text(values["config-file"]) };
+  return { stack: valueOf("stack", args), "config-file": valueOf("config-file", args) };
+}
+
+/** Whom `--user` names. Without a name it would be everybody. */
+function userOf(args: readonly string[]): string | undefined {
+  const isNamed = args.some((arg) => arg === USER || arg.startsWith(`${USER}=`));
+  const userId = valueOf("user", args);
+  if (isNamed && (userId === undefined || userId === "" || userId.startsWith("-")))
+    throw new MigrationError("usage", "--user needs a user_id.", "Say --user <user_id>.");
+  return userId;
+}
+
+/** As Pulumi reads them, which takes the last, and whose short flags may be followed by `=`. */
+function valueOf(flag: keyof typeof valued, args: readonly string[]): string | undefined {
+  const { values, tokens } = parseArgs({ args: [...args], options: valued, strict: false, tokens: true });
+  const value = values[flag];
+  if (typeof value !== "string") return undefined;
+  const isShort = tokens.some(
+    (token) => token.kind === "option" && token.value === value && token.rawName === "-s",
+  );
+  return isShort ? value.replace(/^=/, "") : value;
+}
+
+/** The arguments for Pulumi, which does not know this flag of ours. */
+function without(flag: string, args: readonly string[]): string[] {
+  const isValued = flag === USER;
+  return args.filter(
+    (arg, index) => arg !== flag && !arg.startsWith(`${flag}=`) && !(isValued && args[index - 1] === flag),
+  );
 }

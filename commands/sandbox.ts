@@ -1,5 +1,4 @@
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 
 import { startSandbox } from "../sandbox/sandbox";
 import { createWorkspace } from "../sandbox/workspace";
@@ -7,8 +6,13 @@ import { command, interrupted } from "./command";
 import { initStack } from "./stack";
 
 /** `npm run sandbox [-- --env-file PATH]`: keeps both systems running and says how plain Pulumi finds them. */
-void command(async (args) => {
-  const { values } = parseArgs({ args: [...args], options: { "env-file": { type: "string" } } });
+const sandboxCommand = {
+  usage: "npm run sandbox",
+  says: "Keeps Postgres and a local Clerk running until Ctrl-C, and prints how plain Pulumi finds them.",
+  flags: { "env-file": { type: "string", value: "file", says: "also writes that into a file" } },
+} as const;
+
+void command(sandboxCommand, async (values) => {
   const sandbox = await startSandbox();
   const workspace = await createWorkspace();
   try {

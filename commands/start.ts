@@ -1,5 +1,3 @@
-import { parseArgs } from "node:util";
-
 import { MigrationError } from "../providers/errors";
 import { signIn } from "../sandbox/clerk/sign-in";
 import { sampleUsers } from "../sandbox/sample-users";
@@ -14,8 +12,15 @@ import { initStack } from "./stack";
  * `npm start [-- --keep]`: the whole migration of 44 sample users, there and back, between systems that exist for
  * this run alone. Whatever database or key the environment or `.env` names is never touched.
  */
-void command(async (args) => {
-  const { values } = parseArgs({ args: [...args], options: { keep: { type: "boolean", default: false } } });
+const start = {
+  usage: "npm start",
+  says: "Plays the whole migration in a sandbox of its own, there and back.",
+  flags: {
+    keep: { type: "boolean", default: false, says: "stops before the way back, and keeps the sandbox" },
+  },
+} as const;
+
+void command(start, async (values) => {
   say(
     "Two systems of our own: Postgres with 44 users, 36 of them to move, and a local Clerk that knows the other 8.",
   );

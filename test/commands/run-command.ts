@@ -40,7 +40,12 @@ export async function runCommand(
       process.execPath,
       ["--import", "tsx", `commands/${name}.ts`, "--stack", "test", "--config-file", file, ...args],
       {
-        env: sandboxEnvironment(process.env, { ...clerkSettings(on.database.url, on.clerk), ...environment }),
+        env: sandboxEnvironment(process.env, {
+          ...clerkSettings(on.database.url, on.clerk),
+          // Logged in nowhere: the stack is known by its config file.
+          PULUMI_HOME: directory,
+          ...environment,
+        }),
         stdio: ["ignore", "pipe", "pipe"],
       },
     );
