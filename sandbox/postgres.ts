@@ -116,6 +116,20 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Loca
 /** A database of its own on any server; returns its connection URL. */
 export async function createDatabase(adminUrl: string, name = uniqueName()): Promise<string> {
   await connected(adminUrl, (client) => client.query(`create database ${escapeIdentifier(name)}`));
+  return databaseAt(adminUrl, name);
+}
+
+/** A copy of a database on the same server, to which nobody may be connected; returns its connection URL. */
+export async function copyDatabase(adminUrl: string, original: string): Promise<string> {
+  const [from, name] = [databaseName(original), uniqueName()];
+  await connected(adminUrl, async (client) => {
+    await client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [from]);
+    await client.query(`create database ${escapeIdentifier(name)} template ${escapeIdentifier(from)}`);
+  });
+  return databaseAt(adminUrl, name);
+}
+
+function databaseAt(adminUrl: string, name: string): string {
   const url = new URL(adminUrl);
   url.pathname = `/${encodeURIComponent(name)}`;
   return url.href;
@@ -123,10 +137,13 @@ export async function createDatabase(adminUrl: string, name = uniqueName()): Pro
 
 /** Also ends the connections that are still open to it. Safe to repeat. */
 export async function dropDatabase(adminUrl: string, url: string): Promise<void> {
-  const name = decodeURIComponent(new URL(url).pathname.slice(1));
   await connected(adminUrl, (client) =>
-    client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`),
+    client.query(`drop database if exists ${escapeIdentifier(databaseName(url))} with (force)`),
   );
+}
+
+function databaseName(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1));
 }
 
 /** Runs `work` on one connection and closes it. */

@@ -31,10 +31,14 @@ export interface Stack {
   readonly directory: string;
   readonly configFile: string;
   readonly environment: Variables;
+  /** Where Pulumi's file back end keeps the state. */
+  stateFile(): string;
   /** Runs Pulumi in the checkout, as CI would. A variable set to "" is as good as unset. */
   pulumi(args: readonly string[], variables?: Variables): Promise<Run>;
   /** Loses the stack's state, and makes a new stack of the same name. */
   loseState(): Promise<void>;
+  /** `pulumi stack rename`: every later command is about the stack of the new name. */
+  rename(name: string): Promise<void>;
   /** What `pulumi cancel` does after a killed run: takes the lock away. */
   cancel(): Promise<Run>;
   /** `pulumi state …`, which knows no config file. */
@@ -108,7 +112,7 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
 
   async function run(args: readonly string[], variables: Variables): Promise<Run> {
     const child = spawn(cli.binary, [...args, "--non-interactive"], {
-      env: { ...environment, ...variables },
+      env: { ...environment, PULUMI_STACK: name, ...variables },
       stdio: ["ignore", "pipe", "pipe"],
     });
     onStart?.(child);
@@ -120,22 +124,25 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
     return { exitCode: child.exitCode, output };
   }
 
-  const configured = ["--config-file", workspace.configFile];
+  let name = sandboxStack;
+  const configFile = () => join(workspace.directory, `Pulumi.${name}.yaml`);
   const pulumi = (args: readonly string[], variables: Variables = {}) =>
-    run([...args, ...configured], variables);
-  const init = async () => {
-    const { exitCode, output } = await run(["stack", "init", sandboxStack, "--cwd", workspace.directory], {
+    run([...args, "--config-file", configFile()], variables);
+  /** Where a project of the same name, and the config, are found. */
+  const aboutStack = async (...args: readonly string[]) => {
+    const { exitCode, output } = await run(["stack", ...args, "--cwd", workspace.directory], {
       PULUMI_STACK: "",
     });
     if (exitCode !== 0) throw new Error(output);
   };
+  const init = () => aboutStack("init", name);
   await init();
 
   const configure = async (values: Variables) => {
-    const document = parseDocument(await readFile(workspace.configFile, "utf8"));
+    const document = parseDocument(await readFile(configFile(), "utf8"));
     for (const [key, value] of Object.entries(values))
       document.setIn(["config", `clerk-migration:${key}`], value);
-    await writeFile(workspace.configFile, document.toString());
+    await writeFile(configFile(), document.toString());
   };
   await configure({ clerkRequestsPer10s: FAST });
 
@@ -151,12 +158,19 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
     databaseUrl,
     clerk,
     directory: workspace.directory,
-    configFile: workspace.configFile,
+    get configFile() {
+      return configFile();
+    },
     environment,
+    stateFile: () => join(workspace.directory, `state/.pulumi/stacks/clerk-migration/${name}.json`),
     pulumi,
     async loseState() {
       await rm(join(workspace.directory, "state/.pulumi"), { recursive: true });
       await init();
+    },
+    async rename(given) {
+      await aboutStack("rename", given, "--stack", name);
+      name = given;
     },
     cancel: () => run(["cancel", "--yes"], {}),
     state: (...args) => run(["state", ...args, "--yes"], {}),

@@ -2,7 +2,7 @@ import { expect, inject, test } from "vitest";
 
 import { runTrial } from "./trial";
 
-const TRIALS = 12;
+const TRIALS = 8;
 const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
 
 test.for(Array.from({ length: TRIALS }, (_, index) => seed + index))(
@@ -11,4 +11,5 @@ test.for(Array.from({ length: TRIALS }, (_, index) => seed + index))(
     const trial = await runTrial(inject("postgresUrl"), trialSeed);
     expect(trial.violations, trial.story.join("\n")).toEqual([]);
   },
+  600_000,
 );

@@ -26,10 +26,18 @@ export async function familyOf(pid: number): Promise<Process[]> {
   return family;
 }
 
-/** Kills without warning. Answers the family as it was before, whose members may live on for a while. */
-export async function kill(victim: Victim, engine: number, databaseUrl: string): Promise<Process[]> {
+export interface Kill {
+  /** As it was before; members may live on for a while. */
+  readonly family: readonly Process[];
+  /** Whether the victim was there to be killed: a provider may not have started yet. */
+  readonly hit: boolean;
+}
+
+/** Kills without warning. */
+export async function kill(victim: Victim, engine: number, databaseUrl: string): Promise<Kill> {
   const family = await familyOf(engine);
-  const providers = family.filter(({ command }) => command.includes("dynamic-provider"));
+  const providers = family.filter(isProvider);
+  const isRunning = family.length > 0;
   if (victim === "engine" || victim === "both") sigkill(engine);
   if (victim === "provider" || victim === "both")
     providers.forEach(({ pid }) => {
@@ -42,7 +50,12 @@ export async function kill(victim: Victim, engine: number, databaseUrl: string):
       ),
     );
   }
-  return family;
+  return { family, hit: victim === "provider" ? providers.length > 0 : isRunning };
+}
+
+/** The process of our providers. Pulumi's language host and the program write nothing, and may outlive the engine. */
+export function isProvider({ command }: Process): boolean {
+  return command.includes("dynamic-provider");
 }
 
 /** Waits until none of them is left, as a new run on the same machine would find it. Answers those that stay. */

@@ -8,7 +8,7 @@ import { afterEach, expect, test } from "vitest";
 import { signIn } from "../../sandbox/clerk/sign-in";
 import { sampleUsers } from "../../sandbox/sample-users";
 import { describeDifference, snapshotDatabase } from "../../sandbox/snapshot";
-import { kill, sigkill, survivors } from "../chaos/kill";
+import { isProvider, kill, sigkill, survivors } from "../chaos/kill";
 import type { Run } from "../stack";
 import { type Stack, startStack } from "./stack";
 
@@ -58,11 +58,8 @@ async function killedUp(): Promise<void> {
     },
   });
   await stack.up({ PULUMI_SKIP_CHECKPOINTS: "true" });
-  const family = (await killed) ?? [];
-  await survivors(
-    family.filter(({ command }) => command.includes("dynamic-provider")),
-    30_000,
-  );
+  const { family } = (await killed) ?? { family: [] };
+  await survivors(family.filter(isProvider), 30_000);
   for (const { pid } of family) sigkill(pid);
 }
 

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { signIn } from "../../sandbox/clerk/sign-in";
 import { connected } from "../../sandbox/postgres";
 import { sampleUsers } from "../../sandbox/sample-users";
-import { describeDifference, snapshotDatabase } from "../../sandbox/snapshot";
+import { factsOf } from "../facts";
+import { arrivedAreRetired, asBefore, givenBy, holdsAlways } from "../invariants";
 import { type Stack, startStack } from "./stack";
 
 const legacy = sampleUsers.filter((user) => user.clerkUserId === null);
@@ -32,7 +33,7 @@ const arrive = () =>
   );
 
 test("digests go when their users have arrived, come back with a forced rollback, and never once they are purged", async () => {
-  const before = await snapshotDatabase(stack.databaseUrl);
+  const given = givenBy(await factsOf(stack));
   const alreadyWithout = await retired();
   await stack.configure({ notify: "none", retirePasswords: "arrived", retireAfterDays: "0" });
 
@@ -52,6 +53,8 @@ test("digests go when their users have arrived, come back with a forced rollback
   const second = await stack.up(withKey);
   expect(second.exitCode, second.output).toBe(0);
   expect(await retired()).toBe(alreadyWithout + 5);
+  const now = await factsOf(stack);
+  expect([...holdsAlways(given, now), ...arrivedAreRetired(given, now)]).toEqual([]);
   expect((await stack.outputs()).funnel).toMatchObject({ linked: 36, signedIn: 5, digestsRetired: 5 });
   const again = await stack.pulumi(["up", "--yes", "--skip-preview", "--expect-no-changes"], withKey);
   expect(again.exitCode, again.output).toBe(0);
@@ -62,7 +65,7 @@ test("digests go when their users have arrived, come back with a forced rollback
 
   const destroyed = await stack.destroy(forced);
   expect(destroyed.exitCode, destroyed.output).toBe(0);
-  expect(describeDifference(before, await snapshotDatabase(stack.databaseUrl))).toEqual([]);
+  expect(asBefore(given, await factsOf(stack))).toEqual([]);
 
   await stack.up(withKey);
   await arrive();
