@@ -2,7 +2,8 @@ import { z } from "zod";
 
 import { MigrationError } from "../providers/errors";
 import type { Database } from "../providers/postgres/database";
-import { isHeld, readLedger } from "../providers/postgres/ledger";
+import { isHeld } from "../providers/postgres/ledger";
+import { readUserAnywhere } from "../providers/postgres/ledger-users";
 import { columnSql, tableSql, type UsersTable } from "../providers/postgres/users-table";
 import { withDatabase } from "./database";
 import { type SelectedStack } from "./selected-stack";
@@ -15,7 +16,7 @@ export async function rollbackTarget(selected: SelectedStack, userId: string): P
   const urn = urnOfUser(selected, userId);
   const { databaseUrl, table } = await settingsOf(selected);
   const { held, whose } = await withDatabase(databaseUrl, async (database) => ({
-    held: (await readLedger(database, stack)).users.get(userId),
+    held: await readUserAnywhere(database, userId, stack),
     whose: await whoseAddress(database, table, userId),
   }));
   if (held?.stack === stack && isHeld(held)) return urn;

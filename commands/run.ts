@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
 import { firstFew } from "../providers/first-few";
-import { isHeld, readLedger } from "../providers/postgres/ledger";
+import { heldBy } from "../providers/postgres/ledger-users";
 import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
 import { helpOf, withExitCode } from "./command";
@@ -185,12 +185,8 @@ async function usersInTable(selected: SelectedStack): Promise<number> {
 }
 
 async function heldUsers(selected: SelectedStack): Promise<string[]> {
-  const { stack } = selected;
   const { databaseUrl } = await settingsOf(selected);
-  const { users } = await withDatabase(databaseUrl, (database) => readLedger(database, stack));
-  return [...users.values()]
-    .filter((user) => user.stack === stack && isHeld(user))
-    .map((user) => user.userId);
+  return withDatabase(databaseUrl, (database) => heldBy(database, selected.stack));
 }
 
 /** Which stack Pulumi's own arguments name. */

@@ -3,6 +3,8 @@ import { z } from "zod";
 
 import { MigrationError } from "./errors";
 import { explainDatabaseError } from "./postgres/database";
+import { upgradeLedger } from "./postgres/ledger-steps";
+import { refuseSilentRemoval } from "./removal-guard";
 import { configureSystems, openedSystems, type Systems, systems } from "./systems";
 
 /** One resource type: what is declared, what is recorded, and the plain functions behind it. */
@@ -16,6 +18,11 @@ export interface Lifecycle<Inputs, Outputs extends Inputs> {
   readonly ensure: (systems: Systems, inputs: Inputs) => Promise<Outputs>;
   readonly read?: (systems: Systems, recorded: Outputs) => Promise<Outputs>;
   readonly delete: (systems: Systems, recorded: Outputs) => Promise<void>;
+  /** What its deletion would remove, for the guard that stands before it. */
+  readonly removal: (
+    systems: Systems,
+    recorded: Outputs,
+  ) => { readonly name: string; readonly userId?: string; readonly doesSomething: () => Promise<boolean> };
 }
 
 /** A lifecycle as the dynamic provider that Pulumi's engine calls. */
@@ -29,6 +36,10 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
         configureSystems(config);
         return Promise.resolve();
       }),
+    check: (_olds: object, news: object) => {
+      noteProgram();
+      return Promise.resolve({ inputs: news });
+    },
     diff: (_id, olds, news) =>
       answering(() => {
         // State that this version cannot read is repaired by an update.
@@ -38,18 +49,36 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
       }),
     create: (inputs) =>
       answering(async () => {
+        noteProgram();
         const declared = lifecycle.inputs.parse(inputs);
         return { id: lifecycle.idOf(declared), outs: await lifecycle.ensure(systems(), declared) };
       }),
     update: (_id, _olds, news) =>
-      answering(async () => ({ outs: await lifecycle.ensure(systems(), lifecycle.inputs.parse(news)) })),
+      answering(async () => {
+        noteProgram();
+        return { outs: await lifecycle.ensure(systems(), lifecycle.inputs.parse(news)) };
+      }),
     read: (id, props) =>
       answering(async () => {
         const recorded = lifecycle.outputs.parse(props);
         return { id, props: (await lifecycle.read?.(systems(), recorded)) ?? recorded };
       }),
-    delete: (_id, props) => answering(() => lifecycle.delete(systems(), lifecycle.outputs.parse(props))),
+    delete: (_id, props) =>
+      answering(async () => {
+        const recorded = lifecycle.outputs.parse(props);
+        const { database, command } = systems();
+        // No program has run in a rollback that could have done it.
+        await upgradeLedger(database);
+        await refuseSilentRemoval(database, command, lifecycle.removal(systems(), recorded));
+        await lifecycle.delete(systems(), recorded);
+      }),
   };
+}
+
+/** The engine asks this only where a program declares resources: a rollback has none. */
+function noteProgram(): void {
+  const opened = openedSystems();
+  if (opened !== undefined) opened.command.hasSeenProgram = true;
 }
 
 /** How many calls of the engine are being worked on. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 
 import { MigrationError } from "./errors";
 
-const USE = "it takes skip, adopt, email, passwords, recreate, forget and resend";
+const USE = "it takes skip, keep, adopt, email, passwords, recreate, forget and resend";
 
 /** What a person has decided of one user, reviewed in git. */
 const decisionSchema = z
@@ -13,6 +13,8 @@ const decisionSchema = z
     {
       /** Why this user is not to be taken on. */
       skip: z.string("skip has to be a reason").min(1, "skip has to be a reason").optional(),
+      /** Why this user stays as it is, whatever else is said: never removed by an `up`, nor rolled back. */
+      keep: z.string("keep has to be a reason").min(1, "keep has to be a reason").optional(),
       /** Takes over the Clerk user who has this address, or the one named. */
       adopt: z
         .union([z.literal(true), z.string().regex(/^user_\w+$/)], "adopt has to be true or a Clerk user's id")
@@ -35,6 +37,10 @@ const decisionSchema = z
     ({ skip, adopt, recreate, forget }) =>
       [skip, adopt, recreate, forget].filter((given) => given !== undefined).length < 2,
     "skip, adopt, recreate and forget exclude each other",
+  )
+  .refine(
+    ({ keep, forget }) => keep === undefined || forget === undefined,
+    "keep and forget exclude each other",
   );
 
 export type Decision = z.infer<typeof decisionSchema>;

@@ -1,4 +1,5 @@
 import type { Clerk, Instance } from "./clerk/client";
+import { isOurMark } from "./clerk/user";
 import { type Finding, finding } from "./findings";
 import { openMailer } from "./mail/mailer";
 import { explainOutcome } from "./mail/outcome";
@@ -30,8 +31,9 @@ export async function observeMails(
   instance: Instance,
   times: MailTimes,
   settings: Settings,
-  { project, stack, now }: Pick<World, "project" | "stack" | "now">,
+  owner: Pick<World, "migrationId" | "stacks" | "now">,
 ): Promise<Observed> {
+  const { now } = owner;
   const invitations = await clerk.recentInvitations();
   const byClerk = invitations.map(({ createdAt }) => createdAt);
   const both = (since: number) => larger(sent(times.invitations, since, now), sent(byClerk, since, now));
@@ -55,9 +57,7 @@ export async function observeMails(
       firstOwn: times.firstOwn,
       invitedByOthers: new Set(
         invitations.flatMap(({ status, mark, emailAddress }) =>
-          status === "pending" && (mark?.project !== project || mark.stack !== stack)
-            ? [emailAddress.toLowerCase()]
-            : [],
+          status === "pending" && !isOurMark(mark, owner) ? [emailAddress.toLowerCase()] : [],
         ),
       ),
       now,

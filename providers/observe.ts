@@ -5,21 +5,26 @@ import { checkInstance } from "./clerk/preflight";
 import { readDecisions } from "./decisions";
 import { MigrationError } from "./errors";
 import { type Finding, finding } from "./findings";
+import { migrationIdInMarks } from "./lost-migration";
 import { observeMails, readMailTimes } from "./observe-mails";
 import { questionsOf } from "./plan";
 import { type Connection, type Database, readOnly } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
+import { linkName, migrationOf, readHolders, readMigrations } from "./postgres/ledger-migrations";
 import { readUsers } from "./postgres/legacy-users";
 import { checkCondition, checkDatabase } from "./postgres/preflight";
-import type { Settings } from "./settings";
+import { NOBODY, type Settings } from "./settings";
 import { retireQuestions } from "./verdicts/retire";
 import type { RetireFacts, World } from "./world";
 
-/** Reads both systems, without writing: what is there before a run of this stack (`<project>/<stack>`). */
+/**
+ * Reads both systems, without writing: what is there before a run of this stack (`<project>/<stack>`). Where the ledger knows no
+ * migration, its id is the one that marks in Clerk name; empty where there is none either.
+ */
 export async function observeStack(
   settings: Settings,
   database: Database,
-  { project, stack }: { readonly project: string; readonly stack: string },
+  { stack }: { readonly stack: string },
   clerk = clerkOf(settings),
   now = Date.now(),
 ): Promise<World> {
@@ -34,10 +39,16 @@ export async function observeStack(
     );
     refuseOtherTable(checked);
     if (settings.where !== "") checked.push(await condition(connection, settings));
+    const link = await linkName(connection, settings.table);
+    const known = migrationOf(await readMigrations(connection), link, instance.id);
+    const former = settings.takeOver === NOBODY ? undefined : settings.takeOver;
+    const owner = { stack, clerkInstanceId: instance.id, migrationId: known?.migrationId ?? "" };
     return {
-      ...{ project, stack, clerkInstanceId: instance.id, decisions, now, findings: checked },
+      ...{ ...owner, link, decisions, now, findings: checked },
+      stacks: new Set([...(known?.stacks ?? []), stack, ...(former === undefined ? [] : [former])]),
+      holders: await readHolders(connection),
       rows: await readUsers(connection, settings.table, settings.where),
-      ledger: await readLedger(connection, stack),
+      ledger: await readLedger(connection, owner, former),
       times: await readMailTimes(connection, instance.id, now),
     };
   });
@@ -48,10 +59,12 @@ export async function observeStack(
     instance,
     userLimit: settings.clerkUserLimit,
   });
+  const migrationId = records.migrationId || migrationIdInMarks(records.rows, facts);
   const arrivals = isWatched ? await clerk.arrivals() : new Map<string, number>();
   const retire = await observeRetirable(clerk, retireQuestions(records, arrivals, settings));
   return {
     ...records,
+    migrationId,
     findings: [...findings, ...mails.findings, ...canaryFindings(retire)],
     clerk: facts,
     mails: mails.facts,

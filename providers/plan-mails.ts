@@ -1,7 +1,7 @@
 import type { ClerkUserInputs } from "./clerk-user/inputs";
 import type { NotificationInputs } from "./notification/inputs";
 import type { JudgedUser, MailPart } from "./planned";
-import type { LedgerNotification, Way } from "./postgres/ledger";
+import { isMailHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
 import { isLost, isRepeated, type Turn, turns } from "./verdicts/mails";
 import type { PlanSettings, Records, World } from "./world";
 
@@ -13,7 +13,7 @@ export function withMails(
 ): (JudgedUser & MailPart)[] {
   const rows = new Map(world.rows.map((row) => [row.userId, row]));
   const recipients = users.flatMap(({ userId, verdict, declared }) => {
-    if (declared === null) return [];
+    if (declared === null || declared.isKept) return [];
     const entry = world.ledger.users.get(userId);
     const isAdopted = verdict === "adopt" || entry?.origin === "adopted";
     const lastActiveAt = rows.get(userId)?.lastActiveAt ?? null;
@@ -31,6 +31,7 @@ export function withMails(
   });
   const all = turns(recipients, world.ledger, settings, world.mails);
   return users.map((user) => {
+    if (user.declared?.isKept === true) return { ...user, ...asRecorded(world, user.declared) };
     const turn = all.get(user.userId) ?? nobody;
     const isTold = turn.told === "sent" || turn.told === "now";
     const numbers = [...(isTold ? [0] : []), ...turn.reminders];
@@ -44,12 +45,31 @@ export function withMails(
       notifications:
         declared === null ? [] : numbers.map((number) => mailTo(world, settings, declared, turn.way, number)),
       isReminderPending: turn.isReminderPending,
-      unknownMail: unknownMailOf(world, user.userId)?.attempt ?? 0,
+      unknownMail: unknownMailOf(world.ledger, user.userId)?.attempt ?? 0,
     };
   });
 }
 
 const nobody: Turn = { told: "never", way: "invitation", reminders: [], isReminderPending: false };
+
+/** The mails of somebody whose row is gone: what is out stays declared as it is, and nothing more is sent. */
+function asRecorded({ ledger }: Records, user: ClerkUserInputs): MailPart {
+  const { userId, label, stack, migrationId } = user;
+  const first = ledger.notifications.get(userId);
+  const out = [...(first === undefined ? [] : [first]), ...(ledger.reminders.get(userId) ?? [])].filter(
+    isMailHeld,
+  );
+  return {
+    told: first !== undefined && isMailHeld(first) ? "sent" : "never",
+    way: first?.way ?? nobody.way,
+    notifications: out.map(({ number, way, attempt }) => ({
+      ...{ userId, number, way, label, stack, migrationId, attempt },
+      ...{ email: "", decidedEmail: "", redirectUrl: "" },
+    })),
+    isReminderPending: false,
+    unknownMail: unknownMailOf(ledger, userId)?.attempt ?? 0,
+  };
+}
 
 function mailTo(
   world: World,
@@ -58,7 +78,7 @@ function mailTo(
   way: Way,
   number: number,
 ): NotificationInputs {
-  const { userId, label, project, stack, decidedEmail } = user;
+  const { userId, label, stack, migrationId, decidedEmail } = user;
   const { email } = user.profile;
   const entry =
     number === 0
@@ -66,14 +86,14 @@ function mailTo(
       : world.ledger.reminders.get(userId)?.find((reminder) => reminder.number === number);
   const resend = world.decisions.get(userId)?.resend;
   return {
-    ...{ userId, number, way, label, project, stack, email, decidedEmail },
+    ...{ userId, number, way, label, stack, migrationId, email, decidedEmail },
     redirectUrl: settings.clerkInviteRedirectUrl ?? "",
     attempt:
       (entry?.attempt ?? 1) + (entry !== undefined && isRepeated(entry, email, resend, settings) ? 1 : 0),
   };
 }
 
-function unknownMailOf({ ledger }: Records, userId: string): LedgerNotification | undefined {
+function unknownMailOf(ledger: Ledger, userId: string): LedgerNotification | undefined {
   return [ledger.notifications.get(userId), ...(ledger.reminders.get(userId) ?? [])].find(
     (mail) => mail !== undefined && isLost(mail),
   );

@@ -14,17 +14,17 @@ export function withRetirement<T extends Pick<PlannedUser, "userId" | "declared"
     const row = rows.get(user.userId);
     const held = world.ledger.users.get(user.userId);
     const entry = world.ledger.retired.get(user.userId);
-    if (row === undefined || user.declared === null || held?.stack !== world.stack)
+    if (user.declared === null || held?.stack !== world.stack)
       return { ...user, retire: "never", retirement: null };
     const arrived = world.arrivals.get(held.clerkUserId ?? "");
     const byRecord = retireByRecord(row, held, entry, arrived, settings, world.now);
     const retire: Retire = retireByClerk(byRecord, held.clerkUserId, world.retire);
     const isDeclared = retire === "now" || retire === "retired" || retire === "purged";
-    const { userId, label, project, stack } = user.declared;
+    const { userId, label, stack, migrationId } = user.declared;
     const retirement: RetiredPasswordInputs | null = isDeclared
       ? {
-          ...{ userId, label, project, stack },
-          digestFingerprint: (retire === "now" ? row.digest?.fingerprint : entry?.digestFingerprint) ?? "",
+          ...{ userId, label, stack, migrationId },
+          digestFingerprint: (retire === "now" ? row?.digest?.fingerprint : entry?.digestFingerprint) ?? "",
           attempt: entry?.attempt ?? 1,
         }
       : null;

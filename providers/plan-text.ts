@@ -27,6 +27,7 @@ export function describePlan(plan: Plan, settings: TextSettings): string {
     ...noteLines(plan),
     ...findingLines(plan),
     ...decisionLines(plan),
+    ...removalLines(plan),
     "",
     ...selectionLine(settings),
     summaryLine(plan),
@@ -159,6 +160,20 @@ function decisionLines({ users, idleDecisions }: Plan): string[] {
   ];
 }
 
+const removalReasons: Readonly<Record<Plan["removals"][number]["why"], string>> = {
+  "row-gone": "the row is gone, and allowRemovals lets that many go",
+  forgotten: "was deleted in Clerk, and a decision forgets the user",
+};
+
+/** The only people whom an `up` takes back. */
+function removalLines({ removals }: Plan): string[] {
+  return Object.entries(removalReasons).flatMap(([why, reason]) => {
+    const concerned = removals.filter((removal) => removal.why === why);
+    if (concerned.length === 0) return [];
+    return ["", `remove  ${concerned.length.toString()}  ${reason}: ${firstUsers(concerned, LINES)}`];
+  });
+}
+
 /** Which wave it is, in the words of the settings; addresses only as a number. */
 function selectionLine(settings: TextSettings): string[] {
   const { where, domains, limit, percent, emails, exclude } = settings;
@@ -182,6 +197,7 @@ export function summaryLine(plan: Plan): string {
     ...(counts.resume > 0 ? [`${counts.resume.toString()} to resume`] : []),
     ...(counts.update > 0 ? [`${counts.update.toString()} to update`] : []),
     ...(counts.unchanged > 0 ? [`${counts.unchanged.toString()} unchanged`] : []),
+    ...(plan.removals.length > 0 ? [`${plan.removals.length.toString()} to remove`] : []),
     `${counts.blocked.toString()} blocked`,
     `${counts.excluded.toString()} left out${leftOut(plan)}`,
   ];

@@ -1,7 +1,8 @@
 import type { Questions } from "./clerk/facts";
-import { type ClerkUserInputs, maskedEmail } from "./clerk-user/inputs";
+import { isOurs } from "./clerk/user";
+import { type ClerkUserInputs, maskedEmail, noProfile } from "./clerk-user/inputs";
 import type { Decision, Decisions } from "./decisions";
-import { MigrationError, otherInstance } from "./errors";
+import { MigrationError } from "./errors";
 import { firstFew } from "./first-few";
 import { withMails } from "./plan-mails";
 import { withRetirement } from "./plan-retire";
@@ -11,6 +12,7 @@ import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
 import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
+import { refuseOtherHolders } from "./verdicts/holders";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
 import { notesOf } from "./verdicts/notes";
 import { judge, type Judged, type ReasonCode, reasons } from "./verdicts/reasons";
@@ -30,6 +32,8 @@ export function questionsOf(records: Records, settings: PlanSettings): Questions
   for (const { row, profile, decision, held, judged } of standings(records, settings)) {
     if (held !== undefined && judged?.verdict === "unchanged") continue;
     if (judged?.code === "linked" && row.clerkUserId !== null) ask.clerkUserIds.add(row.clerkUserId);
+    // A rollback must find whom a lost ledger has forgotten.
+    if (judged?.code === "held-only" && isForgotten(records, row)) ask.externalIds.add(row.userId);
     if (held === undefined && judged !== undefined) continue;
     if (held?.clerkUserId != null) ask.clerkUserIds.add(held.clerkUserId);
     if (held === undefined || held.status === "creating") ask.externalIds.add(row.userId);
@@ -48,9 +52,18 @@ export function questionsOf(records: Records, settings: PlanSettings): Questions
   };
 }
 
+function isHeldHere({ ledger, stack }: Records, userId: string): boolean {
+  const entry = ledger.users.get(userId);
+  return entry !== undefined && isHeld(entry) && entry.stack === stack;
+}
+
+function isForgotten({ ledger }: Records, { userId }: UserRow): boolean {
+  return !ledger.users.has(userId);
+}
+
 /** One verdict for every row, before anything is written. Throws where a run must not start at all. */
 export function makePlan(world: World, settings: PlanSettings): Plan {
-  refuseOtherInstance(world);
+  refuseOtherHolders(world, settings);
   const linkedRows = new Map(
     world.rows.flatMap((row) => (row.clerkUserId === null ? [] : [[row.clerkUserId, row.userId] as const])),
   );
@@ -61,10 +74,11 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
         : judgeHeld(world, settings, standing, standing.held);
     return { ...standing, judged: judgement };
   });
-  refuseRemovals(world, settings.allowRemovals);
-  const planned = withinBounds(judged, world, settings).map((standing) =>
-    plannedUser(world, settings, standing),
-  );
+  const { kept, removed } = goneRows(world, settings.allowRemovals);
+  const planned = [
+    ...withinBounds(judged, world, settings).map((standing) => plannedUser(world, settings, standing)),
+    ...kept.map((user) => keptUser(world, user)),
+  ];
   const users = withRetirement(world, settings, withMails(world, settings, planned));
   const findings = [...world.findings, ...instanceFindings(world.clerk, users, settings)];
   return {
@@ -72,6 +86,12 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
     mails: world.mails,
     remindersOut: [...world.ledger.reminders.values()].flat().filter(isMailHeld).length,
     findings,
+    removals: [
+      ...removed.map(({ userId }) => ({ userId, why: "row-gone" as const })),
+      ...users
+        .filter(({ code, userId }) => code === "forgotten" && isHeldHere(world, userId))
+        .map(({ userId }) => ({ userId, why: "forgotten" as const })),
+    ],
     idleDecisions: idleDecisions(world.decisions, users),
   };
 }
@@ -85,13 +105,22 @@ function judgeNew(
   linkedRows: ReadonlyMap<string, string>,
 ): Judged {
   const { clerk } = world;
-  if (judged?.code === "linked" && row.clerkUserId !== null)
-    return clerk.byId.has(row.clerkUserId) ? judged : judge("linked-to-nobody", row.clerkUserId);
+  if (judged?.code === "linked" && row.clerkUserId !== null) {
+    const live = clerk.byId.get(row.clerkUserId);
+    if (live === undefined) return judge("linked-to-nobody", row.clerkUserId);
+    return isOurs(live, row.userId, world) ? { ...judge("made-already"), adopt: live.id } : judged;
+  }
+  if (judged?.code === "held-only") {
+    const forgotten = clerk.byExternalId.get(row.userId);
+    return forgotten !== undefined && isOurs(forgotten, row.userId, world)
+      ? { ...judge("made-already"), adopt: forgotten.id }
+      : judged;
+  }
   if (judged !== undefined) return judged;
   const inClerk = clerkJudgement(clerk, {
     userId: row.userId,
     profile,
-    mark: { project: world.project, stack: world.stack },
+    owner: world,
     decision,
     existing: settings.existing,
     rowLinkedTo: (clerkUserId) => linkedRows.get(clerkUserId),
@@ -112,9 +141,10 @@ function withinBounds(
   world: World,
   settings: PlanSettings,
 ): readonly JudgedRow[] {
-  const isNew = ({ held, judged: { verdict } }: JudgedRow) =>
-    held === undefined && (verdict === "create" || verdict === "adopt" || verdict === "resume");
-  const heldCount = rows.filter(({ held }) => held !== undefined).length;
+  const isTaken = ({ held, judged: { code } }: JudgedRow) => held !== undefined || code === "made-already";
+  const isNew = (row: JudgedRow) =>
+    !isTaken(row) && (row.judged.verdict === "create" || row.judged.verdict === "adopt");
+  const heldCount = rows.filter(isTaken).length;
   let wave = waveRoom(settings, heldCount, rows.filter(isNew).length);
   const unfinished = rows.filter(
     ({ row, held }) => held?.status === "creating" && !world.clerk.byExternalId.has(row.userId),
@@ -139,19 +169,20 @@ function plannedUser(
     : {
         userId: row.userId,
         label: maskedEmail(profile.email),
-        project: world.project,
         stack: world.stack,
+        migrationId: world.migrationId,
         passwords,
         // A digest that is gone from a row we hold means no change.
         profile: {
           ...profile,
           digestFingerprint: profile.digestFingerprint || (entry?.digestFingerprint ?? ""),
         },
-        attempt: (entry?.attempt ?? 1) + (mustBeRepeated(row, held, judged.code) ? 1 : 0),
+        attempt: attemptOf(world, row, entry, held, judged.code),
         decidedEmail: decision?.email ?? "",
         emailStatus: emailStatus(row, settings),
         adopt: judged.adopt ?? "",
         recreate: judged.code === "recreate",
+        isKept: false,
       };
   return {
     userId: row.userId,
@@ -163,6 +194,35 @@ function plannedUser(
     remedy: judged.remedy,
     notes: judged.verdict === "create" ? notesOf(world.clerk, row, profile) : [],
     declared,
+  };
+}
+
+/**
+ * An input that differs from the state's wherever something has to be done. The state of one whom the ledger has forgotten may say
+ * any number that was: the time is none of them.
+ */
+function attemptOf(
+  { now }: World,
+  row: UserRow,
+  entry: LedgerUser | undefined,
+  held: LedgerUser | undefined,
+  code: ReasonCode,
+): number {
+  if (code === "made-already") return Math.floor(now / 1000);
+  return (entry?.attempt ?? 1) + (mustBeRepeated(row, held, code) ? 1 : 0);
+}
+
+/** Somebody whose row is gone, and whom a decision keeps: declared as recorded. */
+function keptUser(world: World, { userId, passwords, attempt, digestFingerprint }: LedgerUser): JudgedUser {
+  return {
+    ...judge("kept", world.decisions.get(userId)?.keep),
+    ...{ userId, label: "***", createdAt: "", notes: [] },
+    declared: {
+      ...{ userId, label: "***", stack: world.stack, migrationId: world.migrationId, attempt },
+      passwords: passwords ?? "reset",
+      profile: { ...noProfile, digestFingerprint: digestFingerprint ?? "" },
+      ...{ decidedEmail: "", emailStatus: "verified", adopt: "", recreate: false, isKept: true },
+    },
   };
 }
 
@@ -185,6 +245,7 @@ const atWork: Readonly<Record<Exclude<keyof Decision, "email" | "resend">, reado
   passwords: ["decided-reset", "held", "reserved-email", "beyond-limit"],
   recreate: ["recreate"],
   forget: ["forgotten"],
+  keep: ["kept", "held"],
 };
 
 function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): string[] {
@@ -196,29 +257,30 @@ function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): str
     const isAtWork =
       (email !== undefined && user.declared !== null) ||
       (resend !== undefined && resend === user.unknownMail) ||
-      (["skip", "adopt", "passwords", "recreate", "forget"] as const).some(
+      (["skip", "keep", "adopt", "passwords", "recreate", "forget"] as const).some(
         (kind) => others[kind] !== undefined && atWork[kind].includes(user.code),
       );
     return isAtWork || user.verdict === "blocked" ? [] : [userId];
   });
 }
 
-function refuseOtherInstance(world: Records): void {
-  for (const user of world.ledger.users.values()) {
-    if (!isHeld(user) || user.stack !== world.stack || user.clerkInstanceId === world.clerkInstanceId)
-      continue;
-    throw otherInstance(`The stack ${world.stack}`, user.clerkInstanceId, world.clerkInstanceId);
-  }
-}
-
 const SHOWN = 5;
 
-/** Pulumi deletes what a program no longer declares: rows that are gone must never roll users back by accident. */
-function refuseRemovals(world: Records, allowed: number): void {
+/**
+ * Those of this stack whose rows are gone: whom a decision keeps, and whom this run removes. Throws where more would be removed
+ * than the setting allows, since Pulumi deletes what a program no longer declares.
+ */
+function goneRows(
+  world: Records,
+  allowed: number,
+): { readonly kept: readonly LedgerUser[]; readonly removed: readonly LedgerUser[] } {
   const present = new Set(world.rows.map((row) => row.userId));
   const held = [...world.ledger.users.values()].filter((user) => isHeld(user) && user.stack === world.stack);
-  const gone = held.map((user) => user.userId).filter((userId) => !present.has(userId));
-  if (gone.length <= allowed) return;
+  const absent = held.filter(({ userId }) => !present.has(userId));
+  const isKept = ({ userId }: LedgerUser) => world.decisions.get(userId)?.keep !== undefined;
+  const removed = absent.filter((user) => !isKept(user));
+  if (removed.length <= allowed) return { kept: absent.filter(isKept), removed };
+  const gone = removed.map(({ userId }) => userId);
   throw new MigrationError(
     "removals",
     `${gone.length.toString()} of the ${held.length.toString()} users that this stack holds are gone from the users table (${firstFew(gone, SHOWN)}), and going on would roll them back.`,

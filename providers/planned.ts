@@ -50,6 +50,8 @@ export interface Plan {
   /** How many reminders are out. */
   readonly remindersOut: number;
   readonly findings: readonly Finding[];
+  /** Whom this run takes back, and why: all whom the stack holds and the program does not declare. */
+  readonly removals: readonly { readonly userId: string; readonly why: "row-gone" | "forgotten" }[];
   /** The users of decisions that change nothing, any more or at all. */
   readonly idleDecisions: readonly string[];
 }

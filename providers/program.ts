@@ -7,18 +7,25 @@ import { observeStack } from "./observe";
 import { type StackOutputs, stackOutputs } from "./outputs";
 import { describePlan, summaryLine } from "./plan-text";
 import { countVerdicts, type Plan } from "./planned";
-import { type Database, explainAndThrow, readOnly } from "./postgres/database";
+import { type Database, explainAndThrow, readOnly, writing } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
+import { joinMigration, newMigrationId, takeOverFrom } from "./postgres/ledger-migrations";
 import { finishRun, readFigures, recordArrivals, startRun } from "./postgres/ledger-runs";
+import { ensureLedger, upgradeLedger } from "./postgres/ledger-steps";
 import { countUsers } from "./postgres/legacy-users";
 import { withProgress } from "./progress";
-import type { Settings } from "./settings";
+import { engineOfProgram } from "./removal-guard";
+import { NOBODY, type Settings } from "./settings";
 import { stackName } from "./stack";
 import type { World } from "./world";
 
-/** Reads both systems, without writing: what is there before the run. */
+/** What is there before the run, on both sides. A run that writes first brings an older ledger to today's form. */
 export async function observe(settings: Settings, database: Database): Promise<World> {
-  return observeStack(settings, database, { project: pulumi.getProject(), stack: stackName() });
+  const isDryRun = pulumi.runtime.isDryRun();
+  if (!isDryRun) await upgradeLedger(database).catch(explainAndThrow);
+  const world = await observeStack(settings, database, { stack: stackName() });
+  // A run that writes gives a new migration its id; a dry run leaves it open.
+  return isDryRun ? world : { ...world, migrationId: world.migrationId || newMigrationId() };
 }
 
 /** A dry run shows every verdict; a run says in one line what it sets out to do. Throws where `strict` forbids to go on. */
@@ -42,26 +49,46 @@ export interface Run {
   readonly id: string | undefined;
 }
 
-/** Declares the stack's root, which makes the ledger, and notes there that a run has begun. */
+/**
+ * Makes the ledger, or brings it up to date, and commits there that a run has begun and whom it may remove; then declares the
+ * stack's root. Throws where any of it fails: a program that ends with an error lets the engine delete nobody.
+ */
 export async function begin(
   world: World,
   plan: Plan,
   settings: Settings,
   database: Database,
 ): Promise<{ migration: Migration; run: Run }> {
-  const { project, stack, clerkInstanceId } = world;
-  const migration = new Migration({ project, stack, clerkInstanceId });
+  const { stack, clerkInstanceId, migrationId } = world;
+  const isDryRun = pulumi.runtime.isDryRun();
+  const id = isDryRun ? undefined : await writeDown(world, plan, settings, database);
+  const migration = new Migration({ stack, clerkInstanceId, migrationId });
   const ready = await settled(migration);
-  if (pulumi.runtime.isDryRun() || !ready)
-    return { migration, run: { settings, database, world, plan, id: undefined } };
-  const id = await startRun(database, {
-    stack,
-    clerkInstanceId,
-    operator: process.env.GITHUB_ACTOR ?? process.env.USER ?? null,
-    commit: process.env.GITHUB_SHA ?? null,
-    planned: countVerdicts(plan),
-  });
+  if (!isDryRun && !ready)
+    throw new MigrationError(
+      "root",
+      "The root of the stack could not be made or kept.",
+      "See the error above.",
+    );
   return { migration, run: { settings, database, world, plan, id } };
+}
+
+/** Answers the number of the run. */
+async function writeDown(world: World, plan: Plan, settings: Settings, database: Database): Promise<string> {
+  await ensureLedger(database);
+  const owner = await joinMigration(database, world, world.link);
+  return writing(database, async (connection) => {
+    if (settings.takeOver !== undefined && settings.takeOver !== NOBODY)
+      await takeOverFrom(connection, owner, settings.takeOver);
+    return startRun(connection, {
+      owner,
+      engine: engineOfProgram(),
+      removable: plan.removals.map(({ userId }) => userId),
+      operator: process.env.GITHUB_ACTOR ?? process.env.USER ?? null,
+      commit: process.env.GITHUB_SHA ?? null,
+      planned: countVerdicts(plan),
+    });
+  });
 }
 
 /** Declares everybody, and says on the way how far it is: in the status column of a terminal, as lines elsewhere. */
@@ -87,7 +114,7 @@ export async function outputs({
   const { stack, clerkInstanceId } = world;
   const after = await readOnly(database, async (connection) => ({
     counts: await countUsers(connection, settings.table),
-    ledger: await readLedger(connection, stack),
+    ledger: await readLedger(connection, world),
   }));
   const known: StackOutputs = stackOutputs(
     plan,
@@ -99,7 +126,7 @@ export async function outputs({
     world,
   );
   if (id !== undefined) {
-    await recordArrivals(database, stack, world.arrivals).catch(explainAndThrow);
+    await recordArrivals(database, world, world.arrivals).catch(explainAndThrow);
     await finishRun(database, id, known.summary).catch(explainAndThrow);
   }
   const isChanging = plan.users.some(

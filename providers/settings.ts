@@ -16,6 +16,7 @@ const environmentNames: Readonly<Record<string, string>> = {
   clerkApiUrl: "CLERK_API_URL",
   email: "MIGRATE_EMAIL",
   heldOnly: "MIGRATE_HELD_ONLY",
+  takeOver: "MIGRATE_TAKE_OVER",
   allowUndeliverable: "MIGRATE_ALLOW_UNDELIVERABLE",
   rollback: "ROLLBACK",
   rollbackSignedIn: "ROLLBACK_SIGNED_IN",
@@ -35,6 +36,9 @@ const secrets = ["databaseUrl", "clerkSecretKey", "smtpUrl"];
  * has to come from the environment.
  */
 const onlyEnvironment = ["heldOnly", "rollback", "rollbackSignedIn", "digestSealKey"];
+
+/** As takeOver: several stacks share the table, and each keeps whom it holds. */
+export const NOBODY = "nobody";
 
 const setIt = (variable: string, key: string, secret = "") =>
   `Set ${variable} in the environment or in .env, or run \`pulumi config set ${secret}${key} …\`.`;
@@ -85,6 +89,7 @@ const connectionShape = {
   bypassDeviceTrust: flag("bypassDeviceTrust").default(false),
   /** Seals digests that are retired, and opens them: 32 bytes in base64. */
   digestSealKey: z.string().optional(),
+  decisions: z.string().default("decisions.yaml"),
   ...mailShape,
   ...tableShape,
 };
@@ -125,7 +130,13 @@ const settingsShape = {
   rehearseOnProduction: flag("rehearseOnProduction").default(false),
   reveal: flag("reveal").default(false),
   allowRemovals: count("allowRemovals").default(0),
-  decisions: z.string().default("decisions.yaml"),
+  takeOver: z
+    .string()
+    .refine(
+      (text) => text === NOBODY || /^[^/\s]+\/[^/\s]+$/.test(text),
+      `takeOver has to be the former name of this stack, <project>/<stack>, or ${NOBODY}. Correct it.`,
+    )
+    .optional(),
   /** Takes on nobody new and tells nobody: what `npm run destroy` runs first. */
   heldOnly: flag("MIGRATE_HELD_ONLY").default(false),
 };

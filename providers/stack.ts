@@ -2,11 +2,17 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
 import { messageOf } from "./errors";
+import { isMigrationId } from "./postgres/ledger-migrations";
 import { loadDotEnv, parseSettings, type Settings } from "./settings";
 
 /** `<project>/<stack>`: whose users they are, in ledger and marks. */
 export function stackName(): string {
   return `${pulumi.getProject()}/${pulumi.getStack()}`;
+}
+
+/** The migration id; unknown to a dry run before the `up` that makes it. */
+export function orUnknown(migrationId: string): pulumi.Input<unknown> {
+  return isMigrationId(migrationId) ? migrationId : pulumi.output(pulumi.unknown);
 }
 
 /** Environment, `.env` and stack config as settings. */

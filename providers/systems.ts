@@ -1,11 +1,13 @@
 import { type Clerk, type Instance, openClerk } from "./clerk/client";
+import { type Decisions, readDecisions } from "./decisions";
 import { MigrationError } from "./errors";
 import { type Mailer, openMailer } from "./mail/mailer";
 import { type Database, openDatabase } from "./postgres/database";
-import type { Owner } from "./postgres/ledger";
+import { joinMigration, linkName, type Owner, ownerOf } from "./postgres/ledger-migrations";
 import { recordFigures } from "./postgres/ledger-runs";
 import { ensureLedger } from "./postgres/ledger-steps";
 import { holdWriterLock, type WriterLock } from "./postgres/writer-lock";
+import { type Command, engineOfProvider } from "./removal-guard";
 import { type ConnectionSettings, loadDotEnv, parseConnection } from "./settings";
 
 /** The two systems, as every lifecycle function gets them. One set per provider process. */
@@ -15,11 +17,17 @@ export interface Systems {
   readonly clerk: Clerk;
   /** The instance of the key; asked once. */
   instance(): Promise<Instance>;
+  /** What this process knows of the command that it serves. */
+  readonly command: Command;
+  /** What people have decided, as decisions.yaml says now; read once. */
+  decisions(): Decisions;
+  /** For whom a resource was declared, as ledger and state say. Writes nothing. */
+  owner(declared: Declared): Promise<Owner>;
   /**
-   * Makes this process the stack's only writer, brings the ledger to the form that it writes, and says for whom it
-   * writes. Asked before the first write.
+   * Makes this process the stack's only writer and says for whom it writes. Makes the ledger where it has been lost. Asked before
+   * the first write.
    */
-  writer(stack: string): Promise<Owner>;
+  writer(declared: Declared): Promise<Owner>;
   /** Opened when the first mail of our own goes out. Throws where a setting is missing, or a template is wrong. */
   mailer(): Mailer;
   /** Writes down how many requests there have been, for the run that goes on; rarely, unless it must be now. */
@@ -30,6 +38,9 @@ export interface Systems {
   close(): Promise<void>;
 }
 
+/** What every resource says of the stack that has declared it. */
+export type Declared = Pick<Owner, "stack" | "migrationId">;
+
 const NOTE_EVERY_MS = 2_000;
 
 export function openSystems(settings: ConnectionSettings, warn: (sentence: string) => void): Systems {
@@ -38,6 +49,7 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
   const held: WriterLock[] = [];
   let instance: Promise<Instance> | undefined;
   let mailer: Mailer | undefined;
+  let decisions: Decisions | undefined;
   const processStart = new Date();
   let notedAt = 0;
 
@@ -66,15 +78,24 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
     return taken;
   };
 
+  const link = () => linkName(database, settings.table);
+  const owner = async ({ stack, migrationId }: Declared): Promise<Owner> => {
+    const { id: clerkInstanceId } = await askInstance();
+    return ownerOf(database, { stack, clerkInstanceId, migrationId }, await link());
+  };
+  const writer = async ({ stack, migrationId }: Declared): Promise<Owner> => {
+    const [{ id: clerkInstanceId }] = await Promise.all([askInstance(), lock(stack)]);
+    return joinMigration(database, { stack, clerkInstanceId, migrationId }, await link());
+  };
   return {
     settings,
     database,
     clerk,
+    command: { engine: engineOfProvider(), hasSeenProgram: false },
     instance: askInstance,
-    async writer(stack) {
-      const [{ id }] = await Promise.all([askInstance(), lock(stack)]);
-      return { stack, clerkInstanceId: id };
-    },
+    decisions: () => (decisions ??= readDecisions(settings.decisions)),
+    owner: once(owner),
+    writer: once(writer),
     noteFigures(isNow) {
       const now = Date.now();
       if (!isNow && now - notedAt < NOTE_EVERY_MS) return;
@@ -90,6 +111,22 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
       await Promise.all(held.map((lock) => lock.release()));
       if (!database.ended) await database.end();
     },
+  };
+}
+
+/** Asked once for each stack and migration; a failure is not kept. */
+function once(ask: (declared: Declared) => Promise<Owner>): (declared: Declared) => Promise<Owner> {
+  const asked = new Map<string, Promise<Owner>>();
+  return (declared) => {
+    const key = JSON.stringify([declared.stack, declared.migrationId]);
+    const answer =
+      asked.get(key) ??
+      ask(declared).catch((error: unknown) => {
+        asked.delete(key);
+        throw error;
+      });
+    asked.set(key, answer);
+    return answer;
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Clerk } from "./clerk/client";
-import { type ClerkUser, isOurs, type Mark } from "./clerk/user";
+import { type ClerkUser, isOurMark, isOurs } from "./clerk/user";
 import { conditionOf, withDecidedEmail } from "./clerk-user/condition";
 import { type Finding, finding } from "./findings";
 import { firstFew } from "./first-few";
@@ -97,7 +97,6 @@ function links({ world }: Evidence, held: readonly LedgerUser[]): Finding {
 function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
   const live = new Map(clerkUsers.map((user) => [user.id, user]));
   const rows = new Map(world.rows.map((row) => [row.userId, row]));
-  const mark: Mark = { project: world.project, stack: world.stack };
   const doubled = doubledLinks(world);
   const wrong = held.flatMap(({ userId, clerkUserId, status }) => {
     if (status !== "linked" || clerkUserId === null) return [];
@@ -106,7 +105,7 @@ function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]
       world.decisions.get(userId)?.email ?? "",
     );
     const linked = row === undefined ? undefined : { ...row, isDoubled: doubled.has(row.clerkUserId) };
-    const condition = conditionOf(userId, linked, live.get(clerkUserId), mark);
+    const condition = conditionOf(userId, linked, live.get(clerkUserId), world);
     return condition === "ok" ? [] : [`${userId} (${condition})`];
   });
   return about(
@@ -132,7 +131,7 @@ function doubledLinks({ rows }: World): ReadonlySet<string | null> {
 /** Clerk users with our mark whom neither ledger nor table knows. */
 function orphans({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
   const known = new Set(held.map(({ clerkUserId }) => clerkUserId));
-  const mine = clerkUsers.filter(({ mark }) => mark?.project === world.project && mark.stack === world.stack);
+  const mine = clerkUsers.filter(({ mark }) => isOurMark(mark, world));
   return about(
     "verify/orphans",
     mine.filter((user) => !known.has(user.id)).map((user) => user.id),
@@ -144,13 +143,12 @@ function orphans({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): 
 
 function earlierLinks({ world, clerkUsers }: Evidence): Finding {
   const live = new Map(clerkUsers.map((user) => [user.id, user]));
-  const { stack, project } = world;
   const others = world.rows.filter(
     ({ userId, clerkUserId }) => clerkUserId !== null && world.ledger.users.get(userId)?.status !== "linked",
   );
   const wrong = others.filter(({ userId, clerkUserId }) => {
     const user = clerkUserId === null ? undefined : live.get(clerkUserId);
-    return user === undefined || isOurs(user, userId, { project, stack });
+    return user === undefined || isOurs(user, userId, world);
   });
   return about(
     "verify/earlier-links",

@@ -2,6 +2,7 @@ import type { ClerkFacts } from "./clerk/facts";
 import type { Decisions } from "./decisions";
 import type { Finding } from "./findings";
 import type { Ledger } from "./postgres/ledger";
+import type { Holder } from "./postgres/ledger-migrations";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
 
@@ -9,10 +10,17 @@ import type { Settings } from "./settings";
 export interface Records {
   readonly rows: readonly UserRow[];
   readonly ledger: Ledger;
-  readonly project: string;
   /** `<project>/<stack>`. */
   readonly stack: string;
   readonly clerkInstanceId: string;
+  /** Empty in a dry run before the first `up`, which makes it. */
+  readonly migrationId: string;
+  /** Whose earlier marks are ours, too. */
+  readonly stacks: ReadonlySet<string>;
+  /** `schema.table.column` of the link. */
+  readonly link: string;
+  /** Whom the ledger gives how many users to, of this migration and of others. */
+  readonly holders: readonly Holder[];
   readonly decisions: Decisions;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -91,6 +99,7 @@ export type PlanSettings = Pick<
   | "clerkInviteRedirectUrl"
   | "reveal"
   | "allowRemovals"
+  | "takeOver"
   | "allowUndeliverable"
   | "heldOnly"
   | "existing"

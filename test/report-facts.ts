@@ -61,6 +61,7 @@ export function factsOfMany(count: number, { isRevealed = false, label }: ManyOp
     mails: { invitations: quiet, own: quiet, firstOwn: null, invitedByOthers: new Set(), now: NOW },
     remindersOut: 0,
     findings: [],
+    removals: [],
     idleDecisions: [],
   };
   const linked = numbers.filter((number) => !isBlocked(number));

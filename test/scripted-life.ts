@@ -51,11 +51,11 @@ export async function live(): Promise<TestSystems> {
 
 async function wave(on: TestSystems, { daysAgo, limit }: { daysAgo: number; limit: string }): Promise<void> {
   const plan = await on.plan({ limit });
-  const { database, clerk } = { database: openDatabase(on.database.url, 1), clerk: on.clerk };
+  const database = openDatabase(on.database.url, 1);
   try {
     const runId = await startRun(database, {
-      stack: STACK,
-      clerkInstanceId: clerk.instanceId,
+      owner: on.migration,
+      ...{ engine: { host: "", address: "" }, removable: [] },
       operator: "ada",
       commit: "0123456789abcdef0123456789abcdef01234567",
       planned: countVerdicts(plan),

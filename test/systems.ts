@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { ClerkUserInputs, ClerkUserOutputs } from "../providers/clerk-user/inputs";
-import type { MigrationInputs } from "../providers/migration/inputs";
 import { ensureMigration } from "../providers/migration/lifecycle";
 import type { NotificationInputs } from "../providers/notification/inputs";
 import { observeStack } from "../providers/observe";
 import { makePlan } from "../providers/plan";
 import type { Plan } from "../providers/planned";
 import { openDatabase } from "../providers/postgres/database";
+import type { Owner } from "../providers/postgres/ledger-migrations";
 import { readUser } from "../providers/postgres/ledger-users";
 import { type ConnectionSettings, parseSettings, type Settings } from "../providers/settings";
 import { openSystems, type Systems } from "../providers/systems";
@@ -25,6 +25,7 @@ import { type TestDatabase, testDatabase } from "./database";
 
 export const PROJECT = "clerk-migration";
 export const STACK = `${PROJECT}/test`;
+export const MIGRATION_ID = "m_test";
 
 /** The sample's legacy users, in the order of the sample. */
 export const legacyUsers = sampleUsers.filter((user) => user.clerkUserId === null);
@@ -42,7 +43,7 @@ export interface TestSystems {
   /** Of the process that runs now. */
   readonly systems: Systems;
   readonly warnings: readonly string[];
-  readonly migration: MigrationInputs;
+  readonly migration: Owner;
   /** Ends the process, as a kill would, and starts another one. */
   restart(changes?: Partial<ConnectionSettings>): Promise<Systems>;
   /** The same process with these settings of the stack. */
@@ -114,7 +115,10 @@ export async function openTestSystems({
   const open = (changes: Partial<ConnectionSettings> = {}) =>
     openSystems({ ...settingsWith(), ...changes }, (sentence) => warnings.push(sentence));
   const reader = openDatabase(database.url, 2);
-  const migration = { project: PROJECT, stack: STACK, clerkInstanceId: clerk.instanceId };
+  const migration: Owner = {
+    ...{ stack: STACK, migrationId: MIGRATION_ID, clerkInstanceId: clerk.instanceId },
+    stacks: new Set([STACK]),
+  };
   let systems = open();
   await ensureMigration(systems, migration);
 
@@ -167,7 +171,7 @@ export async function openTestSystems({
     },
     async recorded(userId) {
       const user = (await planned(userId))?.declared;
-      const held = await readUser(reader, userId);
+      const held = await readUser(reader, migration, userId);
       if (user == null || held == null) throw new Error(`Nobody holds ${userId}.`);
       return {
         ...user,

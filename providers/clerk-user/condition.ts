@@ -1,4 +1,4 @@
-import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
+import { type ClerkUser, isOurs, type MarkOwner } from "../clerk/user";
 import { type Condition, normalEmail } from "./inputs";
 
 /** The row as the user is meant to be: a decision may have given another address. */
@@ -20,11 +20,11 @@ export function conditionOf(
   userId: string,
   row: LinkedRow | undefined,
   live: ClerkUser | undefined,
-  mark: Mark,
+  owner: MarkOwner,
 ): Condition {
   if (row === undefined) return "row-gone";
   if (live === undefined) return "gone";
-  if (!isOurs(live, userId, mark)) return "not-ours";
+  if (!isOurs(live, userId, owner)) return "not-ours";
   if (row.clerkUserId === null) return "unlinked";
   if (row.clerkUserId !== live.id) return "relinked";
   if (row.isDoubled === true) return "doubled";

@@ -42,7 +42,7 @@ export function linkedElsewhere(userId: string, clerkUserId: string): Refusal {
 export function notOurs(userId: string, clerkUserId: string): MigrationError {
   return new MigrationError(
     "not-ours",
-    `The Clerk user ${clerkUserId} of user ${userId} no longer carries this stack's mark and external id.`,
+    `The Clerk user ${clerkUserId} of user ${userId} no longer carries our mark and external id.`,
     "Restore external_id and private metadata in Clerk, or clear the link by hand.",
   );
 }

@@ -22,13 +22,28 @@ const profileShape = z.object({
 
 export type Profile = z.infer<typeof profileShape>;
 
+/** Of somebody who has no row any more. */
+export const noProfile: Profile = {
+  email: "",
+  firstName: "",
+  lastName: "",
+  username: "",
+  phoneNumber: "",
+  publicMetadata: "",
+  privateMetadata: "",
+  createdAt: "",
+  digestFingerprint: "",
+};
+
 /** What is declared of one user. */
 export const clerkUserInputs = z.object({
   userId: z.string(),
   /** What people see instead of the address: `s***e@ampdial.com`. */
   label: z.string(),
-  project: z.string(),
+  /** `<project>/<stack>`, whom the ledger gives the user to. */
   stack: z.string(),
+  /** Empty in state that an earlier version has written. */
+  migrationId: z.string().default(""),
   /** carry: the legacy password works in Clerk. reset: the user sets one at the first sign-in. */
   passwords: z.enum(["carry", "reset"]),
   /** Personal data, and what a digest could be guessed from: one secret, encrypted in state and hidden on screen. */
@@ -43,6 +58,8 @@ export const clerkUserInputs = z.object({
   adopt: z.string(),
   /** Whether a user whom somebody deleted in Clerk is created anew. */
   recreate: z.boolean(),
+  /** The row is gone, and a decision keeps the user: declared as recorded, and compared with nothing. */
+  isKept: z.boolean().default(false),
 });
 
 export type ClerkUserInputs = z.infer<typeof clerkUserInputs>;
@@ -79,12 +96,20 @@ export type ClerkUserOutputs = z.infer<typeof clerkUserOutputs>;
 
 /** Whether an `up` has something to do: a managed input differs, or the condition is not the one last seen. */
 export function differs(recorded: ClerkUserOutputs, declared: ClerkUserInputs): boolean {
+  if (declared.isKept) return false;
   return managed(recorded) !== managed(declared) || recorded.condition !== recorded.seen;
 }
 
 /** The inputs that decide whether there is something to do. The others speak of the create alone. */
-function managed({ profile, passwords, attempt, project, stack }: ClerkUserInputs): string {
-  return JSON.stringify([applied(profile), profile.digestFingerprint, passwords, attempt, project, stack]);
+function managed({ profile, passwords, attempt, migrationId, stack }: ClerkUserInputs): string {
+  return JSON.stringify([
+    applied(profile),
+    profile.digestFingerprint,
+    passwords,
+    attempt,
+    migrationId,
+    stack,
+  ]);
 }
 
 /** What an update would apply besides the digest; user name, phone number and metadata are the create's. */

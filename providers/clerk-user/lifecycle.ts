@@ -1,10 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 import { aboutUser, ClerkError, isDigestRefused, isOutcomeUnknown, isTaken } from "../clerk/errors";
-import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
+import { type ClerkUser, isOurs } from "../clerk/user";
 import { MigrationError, Refusal } from "../errors";
 import { explainDatabaseError } from "../postgres/database";
-import { isHeld, type LedgerUser, type Owner, type Passwords } from "../postgres/ledger";
+import { isHeld, type LedgerUser, type Passwords } from "../postgres/ledger";
+import type { Owner } from "../postgres/ledger-migrations";
 import {
   claimUser,
   linkUser,
@@ -48,7 +49,7 @@ const CREATE_PAUSE_MS = 500;
  * any point. What fails is recorded in the ledger before it is thrown.
  */
 export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Promise<ClerkUserOutputs> {
-  const owner = await systems.writer(inputs.stack);
+  const owner = await systems.writer(inputs);
   try {
     return await ensure(systems, owner, inputs);
   } catch (thrown) {
@@ -64,31 +65,30 @@ export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Pro
 async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): Promise<ClerkUserOutputs> {
   const { database } = systems;
   const { userId } = inputs;
-  const mark: Mark = { project: inputs.project, stack: inputs.stack };
 
   const row = await readRow(database, systems.settings.table, userId);
   if (row === undefined) {
     // What a cut-off run may have left in Clerk must stay in the ledger: that is how a rollback finds it.
-    const held = await readUser(database, userId);
+    const held = await readUser(database, owner, userId);
     throw held !== undefined && isHeld(held) ? heldStill(rowGone(userId)) : rowGone(userId);
   }
   const profile = profileWithDigest(row, inputs.decidedEmail);
 
   // Write-ahead: from here on, whatever happens, the ledger knows that a Clerk user may exist.
   const before = await claimUser(database, owner, userId, profile.digestFingerprint);
-  const observed = await observe(systems, inputs, row, before, mark);
+  const observed = await observe(systems, owner, inputs, row, before);
   const ensured =
     observed === undefined
       ? inputs.adopt === ""
-        ? await createUser(systems, inputs, row, profile, mark)
-        : await adoptUser(systems, inputs, profile, mark, before)
+        ? await createUser(systems, owner, inputs, row, profile)
+        : await adoptUser(systems, owner, inputs, profile, before)
       : { user: observed, passwords: before?.passwords ?? passwordsOf(observed) };
   const live = await sync(systems, ensured.user, row, profile, ensured.passwords, before);
 
   const origin = live.mark?.adopted === true ? "adopted" : "created";
   // A digest that is gone from a row we hold means no change.
   const digestFingerprint = profile.digestFingerprint || before?.digestFingerprint || "";
-  const linked = await linkUser(database, systems.settings.table, {
+  const linked = await linkUser(database, systems.settings.table, owner, {
     userId,
     clerkUserId: live.id,
     origin,
@@ -109,9 +109,10 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
       ? {}
       : ((await readLinks(database, systems.settings.table, [userId])).get(userId) ?? {});
   const linkedRow = withDecidedEmail({ ...row, clerkUserId: live.id, isDoubled }, inputs.decidedEmail);
-  const condition = conditionOf(userId, linkedRow, live, mark);
+  const condition = conditionOf(userId, linkedRow, live, owner);
   return {
     ...inputs,
+    migrationId: owner.migrationId,
     ...{ profile: { ...profile, digestFingerprint }, origin, condition },
     passwords: ensured.passwords,
     clerkUserId: live.id,
@@ -124,40 +125,40 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
 /** The user that ledger, row or look-up lead to; undefined where there is none to go on with. */
 async function observe(
   systems: Systems,
+  owner: Owner,
   inputs: ClerkUserInputs,
   row: RowWithDigest,
   before: LedgerUser | undefined,
-  mark: Mark,
 ): Promise<ClerkUser | undefined> {
   const { clerk, database, settings } = systems;
   const { userId } = row;
   const recorded = before?.clerkUserId ?? null;
   if (before !== undefined && recorded !== null) {
     const live = await clerk.user(recorded);
-    if (live !== undefined && isOurs(live, userId, mark)) return live;
+    if (live !== undefined && isOurs(live, userId, owner)) return live;
     // A rollback that keeps the Clerk users was cut off after it had taken our mark away.
     if (before.status === "unlinking" && live?.externalId === userId && live.mark === null) {
-      return clerk.setMark(recorded, mark);
+      return clerk.setMark(recorded, { migration: owner.migrationId });
     }
     // An adoption that was cut off is taken up where it stopped.
     if (before.origin === "adopted" && before.status === "creating") return undefined;
     if (live !== undefined) throw notOurs(userId, recorded);
     if (before.status === "linked" && !inputs.recreate) throw gone(userId, recorded);
     // The link still leads to the one who is gone.
-    if (before.status === "linked") await unlinkUser(database, settings.table, userId, recorded);
+    if (before.status === "linked") await unlinkUser(database, settings.table, owner, userId, recorded);
     // A rollback that was cut off has deleted the user already.
   }
   // A link that the ledger does not know is ours only if the user is: the ledger may have lost its row.
   const linked =
     row.clerkUserId === null || row.clerkUserId === recorded ? undefined : await clerk.user(row.clerkUserId);
-  if (linked !== undefined && isOurs(linked, userId, mark)) return linked;
+  if (linked !== undefined && isOurs(linked, userId, owner)) return linked;
   // The plan has found somebody of ours whom the ledger has forgotten.
   const forgotten = inputs.adopt === "" ? undefined : await clerk.user(inputs.adopt);
-  if (forgotten !== undefined && isOurs(forgotten, userId, mark)) return forgotten;
+  if (forgotten !== undefined && isOurs(forgotten, userId, owner)) return forgotten;
   // A look-up before the create only if one may have left already: the usual user costs one request.
   if (before?.status === "creating") {
     const found = await clerk.userByExternalId(userId);
-    if (found !== undefined && isOurs(found, userId, mark)) return found;
+    if (found !== undefined && isOurs(found, userId, owner)) return found;
   }
   if (row.clerkUserId !== null && row.clerkUserId !== recorded)
     throw linkedElsewhere(userId, row.clerkUserId);
@@ -167,10 +168,10 @@ async function observe(
 /** Creates, and where the outcome is unknown or the identifiers are taken, looks up before anything is repeated. */
 async function createUser(
   systems: Systems,
+  owner: Owner,
   inputs: ClerkUserInputs,
   row: RowWithDigest,
   profile: Profile,
-  mark: Mark,
 ): Promise<{ user: ClerkUser; passwords: Passwords }> {
   const { clerk, settings } = systems;
   const { userId } = inputs;
@@ -195,7 +196,7 @@ async function createUser(
         bypassDeviceTrust: settings.bypassDeviceTrust,
         createdAt: profile.createdAt || null,
         password,
-        mark,
+        mark: { migration: owner.migrationId },
       });
       return { user, passwords: password === null ? "reset" : "carry" };
     } catch (error) {
@@ -215,7 +216,7 @@ async function createUser(
       if (!isTaken(failure) && !isOutcomeUnknown(failure)) throw final;
 
       const found = await clerk.userByExternalId(userId);
-      if (found !== undefined && isOurs(found, userId, mark)) {
+      if (found !== undefined && isOurs(found, userId, owner)) {
         return { user: found, passwords: passwordsOf(found) };
       }
       if (found !== undefined) throw externalIdTaken(userId, found.id);
@@ -237,16 +238,16 @@ function passwordOf({ passwordDigest: digest }: RowWithDigest): { digest: string
 /** Takes over a Clerk user that exists: writes external id and mark, and nothing of the user's own. */
 async function adoptUser(
   systems: Systems,
+  owner: Owner,
   inputs: ClerkUserInputs,
   profile: Profile,
-  mark: Mark,
   before: LedgerUser | undefined,
 ): Promise<{ user: ClerkUser; passwords: Passwords }> {
   const { clerk, database } = systems;
   const { userId, adopt } = inputs;
   const live = await clerk.user(adopt);
   if (live === undefined) throw adoptedGone(userId, adopt);
-  const problem = adoptionProblem(live, userId, profile.email, mark);
+  const problem = adoptionProblem(live, userId, profile.email, owner);
   if (problem !== undefined) {
     const refusal = notAdoptable(userId, adopt, problem);
     // Of one that was cut off something may be written already: the ledger has to go on holding it.
@@ -254,10 +255,12 @@ async function adoptUser(
   }
 
   // Write-ahead, with what was there: a rollback puts it back.
-  await recordAdoption(database, userId, live.id, live.externalId === null);
+  await recordAdoption(database, owner, userId, live.id, live.externalId === null);
   const known = live.externalId === null ? await clerk.setExternalId(live.id, userId) : live;
   const user =
-    known.mark?.adopted === true ? known : await clerk.setMark(live.id, { ...mark, adopted: true });
+    known.mark?.adopted === true
+      ? known
+      : await clerk.setMark(live.id, { migration: owner.migrationId, adopted: true });
   return { user, passwords: passwordsOf(user) };
 }
 

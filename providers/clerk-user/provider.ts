@@ -1,7 +1,7 @@
 import { resourceProvider } from "../boundary";
 import { clerkUserInputs, clerkUserOutputs, differs } from "./inputs";
 import { ensureUser } from "./lifecycle";
-import { deleteUser } from "./rollback";
+import { deleteUser, isHeldHere } from "./rollback";
 import { readUserState } from "./watch";
 
 export const provider = resourceProvider({
@@ -12,4 +12,9 @@ export const provider = resourceProvider({
   ensure: ensureUser,
   read: readUserState,
   delete: deleteUser,
+  removal: (systems, user) => ({
+    name: `User ${user.userId}`,
+    userId: user.userId,
+    doesSomething: () => isHeldHere(systems, user),
+  }),
 });

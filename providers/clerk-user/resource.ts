@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { providerPointer } from "../pointer";
+import { orUnknown } from "../stack";
 import type { ClerkUserInputs } from "./inputs";
 
 /** One legacy user in Clerk, linked in `users.clerk_user_id`. Named, and identified, by its `user_id`. */
@@ -15,6 +16,7 @@ export class ClerkUser extends pulumi.CustomResource {
       {
         __provider: providerPointer("clerk-user"),
         ...open,
+        migrationId: orUnknown(open.migrationId),
         // Encrypted in state and `[secret]` on screen: personal data, and what a digest could be guessed from.
         profile: pulumi.secret(profile),
         decidedEmail: pulumi.secret(decidedEmail),

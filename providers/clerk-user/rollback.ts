@@ -1,17 +1,18 @@
-import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
+import { type ClerkUser, isOurs } from "../clerk/user";
 import { MigrationError, otherInstance } from "../errors";
-import { isHeld, type LedgerUser, type Owner } from "../postgres/ledger";
+import { isHeld, type LedgerUser } from "../postgres/ledger";
+import type { Owner } from "../postgres/ledger-migrations";
+import { hasLedger } from "../postgres/ledger-steps";
 import { readUser, recordRolledBack, unlinkUser } from "../postgres/ledger-users";
+import { readRow } from "../postgres/legacy-users";
 import { putBack } from "../retired-password/restore";
 import type { ConnectionSettings } from "../settings";
 import type { Systems } from "../systems";
 import type { ClerkUserOutputs } from "./inputs";
 
-/** Whether the ledger still holds the user for this stack. Refuses where another instance is meant. */
+/** Whether the ledger still holds the user for this stack. Whom it gives to another one is released: nothing is done. */
 export function needsRollback(held: LedgerUser, owner: Owner): boolean {
-  if (!isHeld(held) || held.stack !== owner.stack) return false;
-  if (held.clerkInstanceId === owner.clerkInstanceId) return true;
-  throw otherInstance(`User ${held.userId}`, held.clerkInstanceId, owner.clerkInstanceId);
+  return isHeld(held) && held.stack === owner.stack;
 }
 
 /** Whether the user has set a password of his own: one that is newer than our last write, or the first one. */
@@ -44,21 +45,55 @@ export function rollbackChoice(
 
 /** Rolls one user back: only what we own, guard first. Safe to repeat; what is gone already is a success. */
 export async function deleteUser(systems: Systems, outputs: ClerkUserOutputs): Promise<void> {
-  const owner = await systems.writer(outputs.stack);
-  const mark: Mark = { project: outputs.project, stack: outputs.stack };
-  await rollBackUser(systems, owner, mark, outputs);
+  refuseKept(systems, outputs.userId);
+  if (!(await isKnownHere(systems, outputs))) return;
+  await rollBackUser(systems, await systems.writer(outputs), outputs);
+}
+
+function refuseKept(systems: Systems, userId: string): void {
+  const kept = systems.decisions().get(userId)?.keep;
+  if (kept === undefined) return;
+  throw new MigrationError(
+    "kept",
+    `User ${userId} is kept by a decision (${kept}) and was not rolled back.`,
+    "Take `keep` out of decisions.yaml to roll the user back.",
+  );
+}
+
+/** Whether a deletion would do anything: the ledger holds the user, or does not know it. */
+export async function isHeldHere(systems: Systems, outputs: ClerkUserOutputs): Promise<boolean> {
+  if (!(await hasLedger(systems.database))) return true;
+  const owner = await systems.owner(outputs);
+  const held = await readUser(systems.database, owner, outputs.userId);
+  return held === undefined || needsRollback(held, owner);
+}
+
+/**
+ * State and mark alone are no proof: they may be read beside another database. The ledger has to know the user, or the row has to
+ * be linked to that very Clerk user. False where there is nothing to roll back on either side.
+ */
+async function isKnownHere(systems: Systems, outputs: ClerkUserOutputs): Promise<boolean> {
+  const { clerk, database, settings } = systems;
+  const { userId, clerkUserId } = outputs;
+  const { id } = await systems.instance();
+  if (outputs.clerkInstanceId !== id && outputs.clerkInstanceId !== "")
+    throw otherInstance(`User ${userId}`, outputs.clerkInstanceId, id);
+  const owner = await systems.owner(outputs);
+  if ((await hasLedger(database)) && (await readUser(database, owner, userId)) !== undefined) return true;
+  if ((await readRow(database, settings.table, userId))?.clerkUserId === clerkUserId) return true;
+  if ((await clerk.user(clerkUserId)) === undefined) return false;
+  throw new MigrationError(
+    "unknown-here",
+    `User ${userId}: the stack's state knows the Clerk user ${clerkUserId}, but this database's ledger does not, and no row is linked to it: nothing was deleted.`,
+    "Check that DATABASE_URL names the right database. If ledger and link were lost, run `up` first: it finds its people again.",
+  );
 }
 
 /** The same for the sweep of the `migration` resource, which knows the ledger only. */
-export async function rollBackUser(
-  systems: Systems,
-  owner: Owner,
-  mark: Mark,
-  recorded: Recorded,
-): Promise<void> {
+export async function rollBackUser(systems: Systems, owner: Owner, recorded: Recorded): Promise<void> {
   const { clerk, database, settings } = systems;
   const { userId } = recorded;
-  const found = await look(systems, owner, mark, recorded);
+  const found = await look(systems, owner, recorded);
   if (found === undefined) return;
   const { held, known, live, ours, isAdopted, choice } = found;
   if (live !== undefined && ours === undefined && !isAdopted) {
@@ -73,35 +108,35 @@ export async function rollBackUser(
   const clerkUserId = ours?.id ?? known;
   if (
     clerkUserId !== null &&
-    !(await unlinkUser(database, settings.table, userId, clerkUserId)) &&
+    !(await unlinkUser(database, settings.table, owner, userId, clerkUserId)) &&
     held?.status === "linked"
   ) {
     systems.warn(`User ${userId}: the row's clerk_user_id is no longer ours, so it is left as it is.`);
   }
-  if (isAdopted) await giveBack(systems, userId, live, mark, held);
+  if (isAdopted) await giveBack(systems, owner, userId, live, held);
   else if (ours !== undefined && choice === "delete") await clerk.deleteUser(ours.id);
   else if (ours !== undefined) await clerk.setMark(ours.id, null);
-  await recordRolledBack(database, userId);
+  await recordRolledBack(database, owner, userId);
 }
 
 /** Why this user will not be rolled back; undefined where nothing speaks against it. */
 export async function rollbackProblem(
   systems: Systems,
   owner: Owner,
-  { userId, project, stack }: Pick<ClerkUserOutputs, "userId" | "project" | "stack">,
+  userId: string,
 ): Promise<MigrationError | undefined> {
-  const held = await readUser(systems.database, userId);
+  const held = await readUser(systems.database, owner, userId);
   if (held === undefined) return undefined;
-  const found = await look(systems, owner, { project, stack }, held);
+  const found = await look(systems, owner, held);
   return found?.choice instanceof MigrationError ? found.choice : undefined;
 }
 
 type Recorded = Pick<LedgerUser, "userId" | "clerkUserId" | "origin">;
 
 /** Whom a rollback is about, and what it may do; undefined where there is nothing to roll back. */
-async function look({ clerk, database, settings }: Systems, owner: Owner, mark: Mark, recorded: Recorded) {
+async function look({ clerk, database, settings }: Systems, owner: Owner, recorded: Recorded) {
   const { userId } = recorded;
-  const held = await readUser(database, userId);
+  const held = await readUser(database, owner, userId);
   if (held !== undefined && !needsRollback(held, owner)) return undefined;
 
   // The state may name a user of an earlier life: where the ledger holds this one, it alone knows.
@@ -110,7 +145,7 @@ async function look({ clerk, database, settings }: Systems, owner: Owner, mark: 
   // A create that was cut off may have left somebody whom nobody wrote down.
   const isUnwritten = named === undefined && (known === null || held?.status === "creating");
   const live = isUnwritten ? await clerk.userByExternalId(userId) : named;
-  const ours = live !== undefined && isOurs(live, userId, mark) ? live : undefined;
+  const ours = live !== undefined && isOurs(live, userId, owner) ? live : undefined;
   const isAdopted = (held ?? recorded).origin === "adopted" || ours?.mark?.adopted === true;
   // Whoever was adopted loses nothing by it, so there is nothing to guard.
   const choice =
@@ -121,12 +156,12 @@ async function look({ clerk, database, settings }: Systems, owner: Owner, mark: 
 /** An adopted user gets back what the adoption changed: no mark, and no external id where there was none. */
 async function giveBack(
   { clerk }: Systems,
+  owner: Owner,
   userId: string,
   live: ClerkUser | undefined,
-  mark: Mark,
   held: LedgerUser | undefined,
 ): Promise<void> {
   if (live?.externalId !== userId) return;
-  if (isOurs(live, userId, mark)) await clerk.setMark(live.id, null);
+  if (isOurs(live, userId, owner)) await clerk.setMark(live.id, null);
   if (held?.isExternalIdSet === true) await clerk.setExternalId(live.id, null);
 }

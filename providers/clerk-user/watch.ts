@@ -1,6 +1,7 @@
-import type { ClerkUser, Mark } from "../clerk/user";
+import type { ClerkUser } from "../clerk/user";
 import { otherInstance } from "../errors";
 import { readLedger } from "../postgres/ledger";
+import type { Owner } from "../postgres/ledger-migrations";
 import { type LinkOfRow, readLinks } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import { conditionOf, describeCondition, signInTime, withDecidedEmail } from "./condition";
@@ -32,9 +33,9 @@ export async function readUserState(systems: Systems, outputs: ClerkUserOutputs)
   if (id !== outputs.clerkInstanceId) {
     throw otherInstance(`User ${outputs.userId}`, outputs.clerkInstanceId, id);
   }
-  const mark: Mark = { project: outputs.project, stack: outputs.stack };
-  const { row, live } = await observation(systems, outputs);
-  const condition = conditionOf(outputs.userId, withDecidedEmail(row, outputs.decidedEmail), live, mark);
+  const owner = await systems.owner(outputs);
+  const { row, live } = await observation(systems, owner, outputs);
+  const condition = conditionOf(outputs.userId, withDecidedEmail(row, outputs.decidedEmail), live, owner);
   if (condition !== "ok" && condition !== outputs.seen)
     systems.warn(describeCondition(outputs.userId, condition));
   return {
@@ -44,8 +45,8 @@ export async function readUserState(systems: Systems, outputs: ClerkUserOutputs)
   };
 }
 
-async function observation(systems: Systems, outputs: ClerkUserOutputs): Promise<Observation> {
-  const pages = await pagesOf(systems, outputs.stack);
+async function observation(systems: Systems, owner: Owner, outputs: ClerkUserOutputs): Promise<Observation> {
+  const pages = await pagesOf(systems, owner);
   const page = pages.pageOf.get(outputs.userId);
   // The ledger does not know the user: ask for this one alone.
   if (page === undefined) {
@@ -60,23 +61,24 @@ async function observation(systems: Systems, outputs: ClerkUserOutputs): Promise
   return (await fetched).get(outputs.userId) ?? { row: undefined, live: undefined };
 }
 
-async function pagesOf(systems: Systems, stack: string): Promise<Pages> {
+async function pagesOf(systems: Systems, owner: Owner): Promise<Pages> {
+  const { stack } = owner;
   const known = stacks.get(systems) ?? new Map<string, Promise<Pages>>();
   stacks.set(systems, known);
   let pages = known.get(stack);
   if (pages === undefined) {
-    pages = cutIntoPages(systems, stack);
+    pages = cutIntoPages(systems, owner);
     known.set(stack, pages);
   }
   return pages;
 }
 
-async function cutIntoPages(systems: Systems, stack: string): Promise<Pages> {
-  const { users } = await readLedger(systems.database, stack);
+async function cutIntoPages(systems: Systems, owner: Owner): Promise<Pages> {
+  const { users } = await readLedger(systems.database, owner);
   const members: { userId: string; clerkUserId: string }[][] = [];
   const pageOf = new Map<string, number>();
   for (const { userId, clerkUserId, stack: holder } of users.values()) {
-    if (clerkUserId === null || holder !== stack) continue;
+    if (clerkUserId === null || holder !== owner.stack) continue;
     if ((members.at(-1)?.length ?? PAGE) === PAGE) members.push([]);
     members.at(-1)?.push({ userId, clerkUserId });
     pageOf.set(userId, members.length - 1);

@@ -1,11 +1,21 @@
 import { z } from "zod";
 
-/** What we write into a Clerk user's private metadata, under `markKey`: who made or adopted it. */
+/** What we write into a Clerk user's private metadata, under `markKey`: which migration made or adopted it. */
 export interface Mark {
-  readonly project: string;
-  readonly stack: string;
+  /** The migration id, which no renaming changes. */
+  readonly migration: string;
   /** The account was there before us: it is never deleted, even where the ledger has forgotten it. */
   readonly adopted?: boolean | undefined;
+  /** Of an adopted one: the external id was empty, and is ours to take away again. */
+  readonly externalIdSet?: boolean | undefined;
+}
+
+/** Whose marks are ours. */
+export interface MarkOwner {
+  /** Empty where the migration has no id yet. */
+  readonly migrationId: string;
+  /** `<project>/<stack>`: earlier versions marked with these names. */
+  readonly stacks: ReadonlySet<string>;
 }
 
 export const markKey = "clerk_migration";
@@ -69,19 +79,43 @@ export const clerkUserSchema = z
     locked: user.locked ?? false,
   }));
 
-const markSchema = z.object({ project: z.string(), stack: z.string(), adopted: z.boolean().optional() });
+/** As it is found: of today's form, or of the earlier one, which named project and stack. */
+const markSchema = z
+  .object({
+    migration: z.string().min(1).optional(),
+    stack: z.string().min(1).optional(),
+    adopted: z.boolean().default(false),
+    externalIdSet: z.boolean().optional(),
+  })
+  .refine(({ migration, stack }) => migration !== undefined || stack !== undefined);
+
+export type FoundMark = z.infer<typeof markSchema>;
 
 export type ClerkUser = z.infer<typeof clerkUserSchema>;
 
-/** Ours means external id and mark: either alone is somebody else's. */
-export function isOurs(user: ClerkUser, userId: string, mark: Mark): boolean {
-  return user.externalId === userId && user.mark?.project === mark.project && user.mark.stack === mark.stack;
+export function isOurMark(
+  mark: Pick<FoundMark, "migration" | "stack"> | null,
+  { migrationId, stacks }: MarkOwner,
+): boolean {
+  if (mark === null) return false;
+  if (mark.migration !== undefined) return mark.migration === migrationId;
+  return mark.stack !== undefined && stacks.has(mark.stack);
 }
 
-/** number: which reminder; absent for the first mail. */
-const invitationMarkSchema = markSchema.extend({ userId: z.string(), number: z.number().optional() });
+/** Ours means external id and mark: either alone is somebody else's. */
+export function isOurs(user: ClerkUser, userId: string, owner: MarkOwner): boolean {
+  return user.externalId === userId && isOurMark(user.mark, owner);
+}
 
-export type InvitationMark = z.infer<typeof invitationMarkSchema>;
+/** What we write into an invitation's public metadata. */
+export interface InvitationMark {
+  readonly migration: string;
+  readonly userId: string;
+  /** Which reminder; absent for the first mail. */
+  readonly number?: number;
+}
+
+const invitationMarkSchema = markSchema.safeExtend({ userId: z.string(), number: z.number().default(0) });
 
 export const invitationSchema = z
   .object({

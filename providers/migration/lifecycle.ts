@@ -1,21 +1,20 @@
 import { aboutUser } from "../clerk/errors";
-import type { Mark } from "../clerk/user";
 import { rollBackUser } from "../clerk-user/rollback";
 import { MigrationError, otherInstance } from "../errors";
 import { takeBackNotification } from "../notification/lifecycle";
 import { isHeld, isMailHeld, readLedger } from "../postgres/ledger";
-import { ensureLedger, hasLedger } from "../postgres/ledger-steps";
+import { hasLedger } from "../postgres/ledger-steps";
 import type { Systems } from "../systems";
 import type { MigrationInputs } from "./inputs";
 
-/** Makes the ledger and pins the Clerk instance. Safe to repeat. */
+/** Pins the Clerk instance and the migration id. Safe to repeat. */
 export async function ensureMigration(systems: Systems, inputs: MigrationInputs): Promise<MigrationInputs> {
   const { id } = await systems.instance();
-  if (id !== inputs.clerkInstanceId)
+  if (id !== inputs.clerkInstanceId) {
     throw otherInstance(`The stack ${inputs.stack}`, inputs.clerkInstanceId, id);
-  await systems.writer(inputs.stack);
-  await ensureLedger(systems.database);
-  return inputs;
+  }
+  const { migrationId } = await systems.writer(inputs);
+  return { ...inputs, migrationId };
 }
 
 /** How many users are rolled back at once; the limiter sets the pace. */
@@ -28,9 +27,8 @@ const AT_ONCE = 50;
 export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<void> {
   const { database } = systems;
   if (!(await hasLedger(database))) return;
-  const owner = await systems.writer(inputs.stack);
-  const mark: Mark = { project: inputs.project, stack: inputs.stack };
-  const ledger = await readLedger(database, inputs.stack);
+  const owner = await systems.writer(inputs);
+  const ledger = await readLedger(database, owner);
   const failures: MigrationError[] = [];
 
   // One whose revocation was cut off is no longer held, and may still be open.
@@ -43,7 +41,8 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
       userId,
       undo: () =>
         takeBackNotification(systems, owner, {
-          ...mark,
+          stack: owner.stack,
+          migrationId: owner.migrationId,
           userId,
           number,
           way,
@@ -56,7 +55,7 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
     })),
     ...users.map((user) => ({
       userId: user.userId,
-      undo: () => rollBackUser(systems, owner, mark, user),
+      undo: () => rollBackUser(systems, owner, user),
     })),
   ];
   const worker = async () => {

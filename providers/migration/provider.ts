@@ -1,4 +1,5 @@
 import { resourceProvider } from "../boundary";
+import { hasLedger } from "../postgres/ledger-steps";
 import { differs, migrationInputs } from "./inputs";
 import { ensureMigration, sweep } from "./lifecycle";
 
@@ -9,4 +10,8 @@ export const provider = resourceProvider({
   differs,
   ensure: ensureMigration,
   delete: sweep,
+  removal: ({ database }, { stack }) => ({
+    name: `The root of the stack ${stack}`,
+    doesSomething: () => hasLedger(database),
+  }),
 });

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { providerPointer } from "../pointer";
+import { orUnknown } from "../stack";
 import type { MigrationInputs } from "./inputs";
 
 /** The stack's root: parent of every user, created first and deleted last. */
@@ -9,6 +10,7 @@ export class Migration extends pulumi.CustomResource {
     super("pulumi-nodejs:dynamic/clerk:Migration", "migration", {
       __provider: providerPointer("migration"),
       ...inputs,
+      migrationId: orUnknown(inputs.migrationId),
     });
   }
 }

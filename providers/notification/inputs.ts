@@ -9,8 +9,9 @@ export const notificationInputs = z.object({
   number: z.number(),
   way: z.enum(ways),
   label: z.string(),
-  project: z.string(),
   stack: z.string(),
+  /** Empty in state that an earlier version has written. */
+  migrationId: z.string().default(""),
   /** The address it goes to; encrypted in state. */
   email: z.string(),
   /** An address that a decision gives instead of the row's; encrypted, too. */
@@ -42,5 +43,9 @@ export function nameOf({ userId, number }: Pick<NotificationInputs, "userId" | "
 
 /** Only `attempt` sends again: a changed address, way or redirect never mails anybody twice. */
 export function differs(recorded: NotificationOutputs, declared: NotificationInputs): boolean {
-  return recorded.attempt !== declared.attempt;
+  return (
+    recorded.attempt !== declared.attempt ||
+    recorded.stack !== declared.stack ||
+    recorded.migrationId !== declared.migrationId
+  );
 }

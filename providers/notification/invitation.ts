@@ -1,28 +1,26 @@
 import { ClerkError, isOutcomeUnknown } from "../clerk/errors";
+import { isOurMark } from "../clerk/user";
 import type { Delivery } from "./way";
 
 /** Clerk's own mail to an address that has an account already: ours. */
 export const invitation: Delivery = {
   canLookUp: true,
 
-  async find({ clerk }, { project, stack, userId, number }, email) {
+  async find({ clerk }, owner, { userId, number }, email) {
     const found = (await clerk.invitationsTo(email)).find(
       ({ mark }) =>
-        mark?.project === project &&
-        mark.stack === stack &&
-        mark.userId === userId &&
-        (mark.number ?? 0) === number,
+        mark !== null && isOurMark(mark, owner) && mark.userId === userId && mark.number === number,
     );
     return found?.id;
   },
 
-  async send({ clerk, settings }, { userId, number, project, stack, redirectUrl }, { email }) {
+  async send({ clerk, settings }, { migrationId }, { userId, number, redirectUrl }, { email }) {
     try {
       const { id } = await clerk.createInvitation({
         emailAddress: email,
         redirectUrl: redirectUrl || null,
         expiresInDays: settings.linkExpiresInDays,
-        mark: { project, stack, userId, ...(number === 0 ? {} : { number }) },
+        mark: { migration: migrationId, userId, ...(number === 0 ? {} : { number }) },
       });
       return { status: "sent", credentialId: id };
     } catch (error) {

@@ -1,8 +1,11 @@
 import { aboutUser } from "../clerk/errors";
+import { isOurs } from "../clerk/user";
 import { normalEmail } from "../clerk-user/inputs";
-import { MigrationError, otherInstance } from "../errors";
-import type { LedgerNotification, Owner, Way } from "../postgres/ledger";
+import { MigrationError } from "../errors";
+import type { LedgerNotification, Way } from "../postgres/ledger";
+import type { Owner } from "../postgres/ledger-migrations";
 import { claimNotification, readNotification, recordNotification } from "../postgres/ledger-notifications";
+import { hasLedger } from "../postgres/ledger-steps";
 import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
@@ -27,7 +30,7 @@ export async function ensureNotification(
   systems: Systems,
   inputs: NotificationInputs,
 ): Promise<NotificationOutputs> {
-  const owner = await systems.writer(inputs.stack);
+  const owner = await systems.writer(inputs);
   const prepared = await prepare(systems, owner, inputs).catch((error: unknown) => {
     if (error instanceof MigrationError) return notBegun(systems, owner, inputs, error);
     throw error;
@@ -37,22 +40,22 @@ export async function ensureNotification(
   const delivery = deliveries[inputs.way];
   const result =
     found === undefined
-      ? await delivery.send(systems, inputs, recipient)
+      ? await delivery.send(systems, owner, inputs, recipient)
       : ({ status: "sent", credentialId: found } as const);
   if ("failure" in result) {
     // Nobody repeats by itself what may be in the mailbox already.
     const isRepeated = result.status === "failed" || delivery.canLookUp;
     const failure = aboutUser(result.failure, inputs.userId);
     const attempt = inputs.attempt + (isRepeated ? 1 : 0);
-    await recordNotification(systems.database, inputs, { status: result.status, failure, attempt });
-    return notTold(systems, inputs, result.status, failure, isRepeated);
+    await recordNotification(systems.database, owner, inputs, { status: result.status, failure, attempt });
+    return notTold(systems, owner, inputs, result.status, failure, isRepeated);
   }
-  await recordNotification(systems.database, inputs, {
+  await recordNotification(systems.database, owner, inputs, {
     ...result,
     emailFingerprint: fingerprintOf(inputs.userId, recipient.email),
     attempt: inputs.attempt,
   });
-  return { ...inputs, credentialId: result.credentialId ?? "", status: result.status, reason: "" };
+  return outputsOf(owner, inputs, { status: result.status, credentialId: result.credentialId });
 }
 
 interface Prepared {
@@ -68,22 +71,33 @@ async function prepare(
   inputs: NotificationInputs,
 ): Promise<Prepared | NotificationOutputs> {
   const delivery = deliveries[inputs.way];
-  if (inputs.number > 0 && (await hasArrived(systems, inputs.userId)))
-    return { ...inputs, credentialId: "", status: "not-needed", reason: "" };
+  if (inputs.number > 0 && (await hasArrived(systems, owner, inputs.userId)))
+    return outputsOf(owner, inputs, { status: "not-needed", credentialId: null });
   const recipient = await recipientOf(systems, owner, inputs);
   await takeBackFromOldAddress(systems, owner, inputs, recipient);
   const before = await ownEntry(systems, owner, inputs);
-  if (before !== undefined && isDone(before, inputs))
-    return { ...inputs, credentialId: before.credentialId ?? "", status: before.status, reason: "" };
+  if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, inputs, before);
   if (before !== undefined && mayBeOut(before) && !delivery.canLookUp && inputs.attempt <= before.attempt)
-    return staysUnknown(systems, inputs, before);
+    return staysUnknown(systems, owner, inputs, before);
   const isOpen = before !== undefined && (mayBeOut(before) || before.status === "revoking");
-  const found = isOpen ? await delivery.find(systems, inputs, recipient.email) : undefined;
+  const found = isOpen ? await delivery.find(systems, owner, inputs, recipient.email) : undefined;
   // Its successor is on its way, and a ledger row holds one.
   if (found === undefined && before?.credentialId != null)
     await deliveries[before.way].revoke(systems, before.credentialId);
   await claimNotification(systems.database, owner, inputs);
   return { recipient, found };
+}
+
+function outputsOf(
+  owner: Owner,
+  inputs: NotificationInputs,
+  {
+    status,
+    credentialId,
+  }: { readonly status: NotificationOutputs["status"]; readonly credentialId: string | null },
+  reason = "",
+): NotificationOutputs {
+  return { ...inputs, migrationId: owner.migrationId, status, reason, credentialId: credentialId ?? "" };
 }
 
 type Done = LedgerNotification & { readonly status: "sent" | "rehearsed" };
@@ -106,30 +120,30 @@ async function notBegun(
 ): Promise<NotificationOutputs> {
   const failure = aboutUser(error, inputs.userId);
   const before = await ownEntry(systems, owner, inputs);
-  if (before !== undefined && isDone(before, inputs))
-    return { ...inputs, credentialId: before.credentialId ?? "", status: before.status, reason: "" };
+  if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, inputs, before);
   if (before === undefined) await claimNotification(systems.database, owner, inputs);
   if (before?.status === "revoking") {
-    await recordNotification(systems.database, inputs, { status: "revoking", failure });
-    return notTold(systems, inputs, "failed", failure, true);
+    await recordNotification(systems.database, owner, inputs, { status: "revoking", failure });
+    return notTold(systems, owner, inputs, "failed", failure, true);
   }
   if (before === undefined || !mayBeOut(before)) {
-    await recordNotification(systems.database, inputs, {
+    await recordNotification(systems.database, owner, inputs, {
       status: "failed",
       failure,
       attempt: inputs.attempt + 1,
     });
-    return notTold(systems, inputs, "failed", failure, true);
+    return notTold(systems, owner, inputs, "failed", failure, true);
   }
   // The state gets the attempt that was: what has been decided is then declared again.
   const { attempt } = before;
-  await recordNotification(systems.database, inputs, { status: "unknown", failure, attempt });
-  return notTold(systems, { ...inputs, attempt: attempt - 1 }, "unknown", failure, true);
+  await recordNotification(systems.database, owner, inputs, { status: "unknown", failure, attempt });
+  return notTold(systems, owner, { ...inputs, attempt: attempt - 1 }, "unknown", failure, true);
 }
 
 /** A warning, so that nobody's migration stops because a mail did not go out. */
 function notTold(
   systems: Systems,
+  owner: Owner,
   inputs: NotificationInputs,
   status: "failed" | "unknown",
   failure: MigrationError,
@@ -137,12 +151,13 @@ function notTold(
 ): NotificationOutputs {
   const next = isRepeated ? "Not told, next up tries again" : "Nobody knows whether told";
   systems.warn(`${next}: ${failure.message}`);
-  return { ...inputs, credentialId: "", status, reason: failure.message };
+  return outputsOf(owner, inputs, { status, credentialId: null }, failure.message);
 }
 
 /** It was cut off, or lost, and another one could be the second: a person has to say so. */
 async function staysUnknown(
   systems: Systems,
+  owner: Owner,
   inputs: NotificationInputs,
   before: LedgerNotification,
 ): Promise<NotificationOutputs> {
@@ -153,19 +168,19 @@ async function staysUnknown(
     remedy: resendRemedy(attempt),
   };
   if (before.status !== "unknown")
-    await recordNotification(systems.database, inputs, { status: "unknown", failure, attempt });
+    await recordNotification(systems.database, owner, inputs, { status: "unknown", failure, attempt });
   const reason = `${failure.reason} ${failure.remedy}`;
-  return { ...inputs, credentialId: credentialId ?? "", status: "unknown", reason };
+  return outputsOf(owner, inputs, { status: "unknown", credentialId }, reason);
 }
 
-/** What the ledger says, unless it is of another stack or Clerk instance: that mail told of another account. */
+/** What the ledger says, unless it is of another stack: that mail told of another account. */
 async function ownEntry(
   systems: Systems,
   owner: Owner,
   inputs: NotificationInputs,
 ): Promise<LedgerNotification | undefined> {
-  const found = await readNotification(systems.database, inputs);
-  return found?.stack === owner.stack && found.clerkInstanceId === owner.clerkInstanceId ? found : undefined;
+  const found = await readNotification(systems.database, owner, inputs);
+  return found?.stack === owner.stack ? found : undefined;
 }
 
 /**
@@ -182,8 +197,8 @@ async function takeBackFromOldAddress(
   const { userId } = inputs;
   const out = await ownEntry(systems, owner, inputs);
   if (out === undefined || !wentElsewhere(out, userId, email)) return;
-  if (out.status === "sent" && (await hasArrived(systems, userId))) {
-    await recordNotification(database, inputs, {
+  if (out.status === "sent" && (await hasArrived(systems, owner, userId))) {
+    await recordNotification(database, owner, inputs, {
       status: "sent",
       credentialId: out.credentialId,
       emailFingerprint: fingerprintOf(userId, email),
@@ -191,9 +206,9 @@ async function takeBackFromOldAddress(
     });
     return;
   }
-  if (out.status === "sent") await recordNotification(database, inputs, { status: "revoking" });
+  if (out.status === "sent") await recordNotification(database, owner, inputs, { status: "revoking" });
   if (out.credentialId !== null) await deliveries[out.way].revoke(systems, out.credentialId);
-  await recordNotification(database, inputs, { status: "revoked" });
+  await recordNotification(database, owner, inputs, { status: "revoked" });
 }
 
 /** Whom the row names now: the mail goes where the user is, or not at all. */
@@ -202,7 +217,7 @@ async function recipientOf(
   owner: Owner,
   { userId, decidedEmail }: NotificationInputs,
 ): Promise<Recipient> {
-  const user = await readUser(systems.database, userId);
+  const user = await readUser(systems.database, owner, userId);
   const row = await readRow(systems.database, systems.settings.table, userId);
   const email = normalEmail(decidedEmail || (row?.email ?? ""));
   if (row !== undefined && email !== "" && user?.status === "linked" && user.stack === owner.stack)
@@ -216,8 +231,43 @@ async function recipientOf(
 
 /** Takes the mail back: revokes what is still open. An accepted one stays, and is never sent again. */
 export async function takeBack(systems: Systems, outputs: NotificationOutputs): Promise<void> {
-  const owner = await systems.writer(outputs.stack);
-  await takeBackNotification(systems, owner, outputs);
+  const owner = await systems.owner(outputs);
+  const entry = await entryOf(systems, owner, outputs);
+  if (entry === undefined) return takeBackForgotten(systems, owner, outputs);
+  await takeBackNotification(systems, await systems.writer(outputs), outputs);
+}
+
+/** Whether a deletion would do anything: the mail is out, or the ledger does not know it. */
+export async function isOutHere(systems: Systems, outputs: NotificationOutputs): Promise<boolean> {
+  const owner = await systems.owner(outputs);
+  const entry = await entryOf(systems, owner, outputs);
+  if (entry === undefined) return outputs.credentialId !== "";
+  return entry.stack === owner.stack && isTakenBack(entry);
+}
+
+async function entryOf(
+  { database }: Systems,
+  owner: Owner,
+  outputs: NotificationOutputs,
+): Promise<LedgerNotification | undefined> {
+  return (await hasLedger(database)) ? readNotification(database, owner, outputs) : undefined;
+}
+
+/** Whether something of it may still be open. */
+function isTakenBack({ status }: LedgerNotification): boolean {
+  return status !== "failed" && status !== "revoked" && status !== "rehearsed";
+}
+
+/** The ledger has lost it, and the state knows the id of what is open. Only where the row leads to our user: this is the database. */
+async function takeBackForgotten(
+  systems: Systems,
+  owner: Owner,
+  { userId, way, credentialId }: NotificationOutputs,
+): Promise<void> {
+  if (credentialId === "") return;
+  const link = (await readRow(systems.database, systems.settings.table, userId))?.clerkUserId;
+  const live = link == null ? undefined : await systems.clerk.user(link);
+  if (live !== undefined && isOurs(live, userId, owner)) await deliveries[way].revoke(systems, credentialId);
 }
 
 /** The same for the sweep of the `migration` resource, which knows the ledger only: the address is in the row. */
@@ -228,26 +278,22 @@ export async function takeBackNotification(
 ): Promise<void> {
   const { database } = systems;
   const { userId } = inputs;
-  const before = await readNotification(database, inputs);
-  if (before === undefined || before.stack !== owner.stack) return;
-  if (before.status === "failed" || before.status === "revoked" || before.status === "rehearsed") return;
-  if (before.clerkInstanceId !== owner.clerkInstanceId) {
-    throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
-  }
+  const before = await readNotification(database, owner, inputs);
+  if (before === undefined || before.stack !== owner.stack || !isTakenBack(before)) return;
   const delivery = deliveries[before.way];
   const email =
     inputs.email || normalEmail((await readRow(database, systems.settings.table, userId))?.email ?? "");
-  const credentialId = before.credentialId ?? (await delivery.find(systems, inputs, email));
+  const credentialId = before.credentialId ?? (await delivery.find(systems, owner, inputs, email));
   // Whoever has arrived has read it: telling such a user again, should the rollback be refused, would be a second mail.
-  const arrived = await hasArrived(systems, userId);
+  const arrived = await hasArrived(systems, owner, userId);
   if (!arrived && before.status !== "revoking")
-    await recordNotification(database, inputs, { status: "revoking" });
+    await recordNotification(database, owner, inputs, { status: "revoking" });
   if (credentialId !== undefined) await delivery.revoke(systems, credentialId);
-  if (!arrived) await recordNotification(database, inputs, { status: "revoked" });
+  if (!arrived) await recordNotification(database, owner, inputs, { status: "revoked" });
 }
 
-async function hasArrived(systems: Systems, userId: string): Promise<boolean> {
-  const user = await readUser(systems.database, userId);
+async function hasArrived(systems: Systems, owner: Owner, userId: string): Promise<boolean> {
+  const user = await readUser(systems.database, owner, userId);
   if (user?.clerkUserId == null) return false;
   return ((await systems.clerk.user(user.clerkUserId))?.lastSignInAt ?? null) !== null;
 }

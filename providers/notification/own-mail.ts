@@ -3,6 +3,7 @@ import { ClerkError } from "../clerk/errors";
 import { profileWithDigest } from "../clerk-user/inputs";
 import { MigrationError } from "../errors";
 import { explainOutcome } from "../mail/outcome";
+import type { Owner } from "../postgres/ledger-migrations";
 import { recordCredential } from "../postgres/ledger-notifications";
 import type { Systems } from "../systems";
 import type { NotificationInputs } from "./inputs";
@@ -16,9 +17,9 @@ export const ownMail: Delivery = {
 
   find: () => Promise.resolve(undefined),
 
-  async send(systems, inputs, recipient) {
+  async send(systems, owner, inputs, recipient) {
     try {
-      return await deliver(systems, inputs, recipient);
+      return await deliver(systems, owner, inputs, recipient);
     } catch (error) {
       // Everything before the mail itself: a token that nobody has seen does no harm.
       if (!(error instanceof MigrationError)) throw error;
@@ -31,9 +32,14 @@ export const ownMail: Delivery = {
   },
 };
 
-async function deliver(systems: Systems, inputs: NotificationInputs, { row, email, clerkUserId }: Recipient) {
+async function deliver(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+  { row, email, clerkUserId }: Recipient,
+) {
   const mailer = systems.mailer();
-  const { userId, number, attempt, stack, redirectUrl } = inputs;
+  const { userId, number, attempt, redirectUrl } = inputs;
   if (redirectUrl === "")
     throw new MigrationError(
       "sign-in-page",
@@ -44,10 +50,10 @@ async function deliver(systems: Systems, inputs: NotificationInputs, { row, emai
   const token =
     inputs.way === "announcement" || mailer.isRehearsal
       ? undefined
-      : await makeToken(systems, inputs, clerkUserId);
+      : await makeToken(systems, owner, inputs, clerkUserId);
   const outcome = await mailer.send({
     to: email,
-    id: [stack, userId, number.toString(), attempt.toString()],
+    id: [owner.migrationId, userId, number.toString(), attempt.toString()],
     isReminder: number > 0,
     values: {
       firstName: profileWithDigest(row, inputs.decidedEmail).firstName || null,
@@ -80,11 +86,12 @@ async function deliver(systems: Systems, inputs: NotificationInputs, { row, emai
 
 async function makeToken(
   { clerk, database, settings }: Systems,
+  owner: Owner,
   inputs: NotificationInputs,
   clerkUserId: string,
 ): Promise<SignInToken> {
   const token = await clerk.createSignInToken(clerkUserId, settings.linkExpiresInDays * DAY_S);
-  await recordCredential(database, inputs, token.id);
+  await recordCredential(database, owner, inputs, token.id);
   return token;
 }
 

@@ -1,6 +1,6 @@
 import { resourceProvider } from "../boundary";
 import { differs, nameOf, notificationInputs, notificationOutputs } from "./inputs";
-import { ensureNotification, takeBack } from "./lifecycle";
+import { ensureNotification, isOutHere, takeBack } from "./lifecycle";
 
 export const provider = resourceProvider({
   inputs: notificationInputs,
@@ -9,4 +9,9 @@ export const provider = resourceProvider({
   differs,
   ensure: ensureNotification,
   delete: takeBack,
+  removal: (systems, mail) => ({
+    name: `The mail to user ${mail.userId}`,
+    userId: mail.userId,
+    doesSomething: () => isOutHere(systems, mail),
+  }),
 });

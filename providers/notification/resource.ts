@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { providerPointer } from "../pointer";
+import { orUnknown } from "../stack";
 import { nameOf, type NotificationInputs } from "./inputs";
 
 /** One mail that tells a user about the Clerk account, or reminds of it. */
@@ -12,6 +13,7 @@ export class Notification extends pulumi.CustomResource {
       {
         __provider: providerPointer("notification"),
         ...inputs,
+        migrationId: orUnknown(inputs.migrationId),
         email: pulumi.secret(inputs.email),
         decidedEmail: pulumi.secret(inputs.decidedEmail),
         credentialId: undefined,

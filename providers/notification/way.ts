@@ -1,4 +1,5 @@
 import type { MigrationError } from "../errors";
+import type { Owner } from "../postgres/ledger-migrations";
 import type { RowWithDigest } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
 import type { NotificationInputs } from "./inputs";
@@ -20,9 +21,14 @@ export interface Delivery {
   /** Whether a mail whose outcome is unknown can be looked up, and repeated where it was not sent. */
   readonly canLookUp: boolean;
   /** The id of ours that is out at this address; undefined where there is none, or where none can be found. */
-  find(systems: Systems, inputs: NotificationInputs, email: string): Promise<string | undefined>;
+  find(
+    systems: Systems,
+    owner: Owner,
+    inputs: NotificationInputs,
+    email: string,
+  ): Promise<string | undefined>;
   /** Sends it, once. Throws nothing that Clerk or the mail server caused. */
-  send(systems: Systems, inputs: NotificationInputs, recipient: Recipient): Promise<Attempted>;
+  send(systems: Systems, owner: Owner, inputs: NotificationInputs, recipient: Recipient): Promise<Attempted>;
   /** Nothing is left to take back of one that is used, expired, revoked or gone. */
   revoke(systems: Systems, credentialId: string): Promise<void>;
 }

@@ -1,8 +1,10 @@
 import { z } from "zod";
 
 import type { Connection, Database } from "./database";
-import { type Failure, type LedgerNotification, notificationSchema, type Owner, type Way } from "./ledger";
+import { type Failure, type LedgerNotification, notificationSchema, type Way } from "./ledger";
+import type { Owner } from "./ledger-migrations";
 import { ledgerTable } from "./ledger-tables";
+import type { Scope } from "./ledger-users";
 
 /** One mail: the number tells a user's reminders from the first. */
 export interface NotificationKey {
@@ -12,11 +14,12 @@ export interface NotificationKey {
 
 export async function readNotification(
   connection: Connection,
+  { migrationId }: Scope,
   { userId, number }: NotificationKey,
 ): Promise<LedgerNotification | undefined> {
   const { rows } = await connection.query(
-    "select * from clerk_migration.notifications where user_id = $1 and number = $2",
-    [userId, number],
+    "select * from clerk_migration.notifications where migration_id = $1 and user_id = $2 and number = $3",
+    [migrationId, userId, number],
   );
   return z.array(notificationSchema).parse(rows)[0];
 }
@@ -29,24 +32,26 @@ export async function claimNotification(
 ): Promise<void> {
   await database.query(
     `insert into clerk_migration.notifications
-       (user_id, number, way, stack, clerk_instance_id, attempt, status)
-     values ($1, $2, $3, $4, $5, $6, 'sending')
-     on conflict (user_id, number) do update set
-       way = excluded.way, stack = excluded.stack, clerk_instance_id = excluded.clerk_instance_id,
+       (user_id, number, way, stack, clerk_instance_id, attempt, status, migration_id)
+     values ($1, $2, $3, $4, $5, $6, 'sending', $7)
+     on conflict (migration_id, user_id, number) do update set
+       way = excluded.way, stack = excluded.stack,
        attempt = excluded.attempt, status = 'sending', credential_id = null, sent_at = null, updated_at = now()`,
-    [userId, number, way, owner.stack, owner.clerkInstanceId, attempt],
+    [userId, number, way, owner.stack, owner.clerkInstanceId, attempt, owner.migrationId],
   );
 }
 
 /** Commits the id of a credential before anybody gets it, so that it can be taken back. */
 export async function recordCredential(
   database: Database,
+  { migrationId }: Scope,
   { userId, number }: NotificationKey,
   credentialId: string,
 ): Promise<void> {
   await database.query(
-    "update clerk_migration.notifications set credential_id = $3, updated_at = now() where user_id = $1 and number = $2",
-    [userId, number, credentialId],
+    `update clerk_migration.notifications set credential_id = $3, updated_at = now()
+     where user_id = $1 and number = $2 and migration_id = $4`,
+    [userId, number, credentialId, migrationId],
   );
 }
 
@@ -69,6 +74,7 @@ export type NotificationOutcome =
 /** Records how it ended. A mail that is being taken back may have to be sent again, so that raises `attempt`, once. */
 export async function recordNotification(
   database: Database,
+  { migrationId }: Scope,
   { userId, number }: NotificationKey,
   outcome: NotificationOutcome,
 ): Promise<void> {
@@ -82,7 +88,7 @@ export async function recordNotification(
        sent_at = case when $3 in ('sent', 'rehearsed') and sent_at is null then now() else sent_at end,
        attempt = coalesce($9, attempt + case when status = 'revoking' then 0 else 1 end),
        failure_code = $6, failure_reason = $7, failure_remedy = $8, updated_at = now()
-     where user_id = $1 and number = $2`,
+     where user_id = $1 and number = $2 and migration_id = $10`,
     [
       userId,
       number,
@@ -93,6 +99,7 @@ export async function recordNotification(
       failure?.reason,
       failure?.remedy,
       "attempt" in outcome ? outcome.attempt : null,
+      migrationId,
     ],
   );
 }

@@ -3,8 +3,10 @@ import { z } from "zod";
 
 import { MigrationError } from "../errors";
 import { type Connection, type Database, writing } from "./database";
-import { type Failure, type LedgerRetired, type Owner, retiredSchema } from "./ledger";
+import { type Failure, type LedgerRetired, retiredSchema } from "./ledger";
+import type { Owner } from "./ledger-migrations";
 import { ledgerTable } from "./ledger-tables";
+import type { Scope } from "./ledger-users";
 import { columnSql, tableSql, type UsersTable } from "./users-table";
 
 const sealedSchema = z.object({ sealed: z.instanceof(Buffer).nullable() });
@@ -12,20 +14,25 @@ const sealedSchema = z.object({ sealed: z.instanceof(Buffer).nullable() });
 /** undefined where there is none. */
 export async function readRetired(
   connection: Connection,
+  { migrationId }: Scope,
   userId: string,
 ): Promise<LedgerRetired | undefined> {
   const { rows } = await connection.query(
-    "select * from clerk_migration.retired_passwords where user_id = $1",
-    [userId],
+    "select * from clerk_migration.retired_passwords where migration_id = $1 and user_id = $2",
+    [migrationId, userId],
   );
   return z.array(retiredSchema).parse(rows)[0];
 }
 
 /** The sealed digest, which is read only where it is opened. */
-export async function readSealed(connection: Connection, userId: string): Promise<Buffer | null> {
+export async function readSealed(
+  connection: Connection,
+  { migrationId }: Scope,
+  userId: string,
+): Promise<Buffer | null> {
   const { rows } = await connection.query(
-    "select sealed from clerk_migration.retired_passwords where user_id = $1",
-    [userId],
+    "select sealed from clerk_migration.retired_passwords where migration_id = $1 and user_id = $2",
+    [migrationId, userId],
   );
   return z.array(sealedSchema).parse(rows)[0]?.sealed ?? null;
 }
@@ -54,14 +61,23 @@ export async function retireDigest(
   await writing(database, async (connection) => {
     await connection.query(
       `insert into clerk_migration.retired_passwords
-         (user_id, stack, clerk_instance_id, status, key_id, sealed, digest_fingerprint, attempt, retired_at)
-       values ($1, $2, $3, 'retired', $4, $5, $6, $7, now())
-       on conflict (user_id) do update set
-         stack = excluded.stack, clerk_instance_id = excluded.clerk_instance_id, status = 'retired',
+         (user_id, stack, clerk_instance_id, status, key_id, sealed, digest_fingerprint, attempt, retired_at, migration_id)
+       values ($1, $2, $3, 'retired', $4, $5, $6, $7, now(), $8)
+       on conflict (migration_id, user_id) do update set
+         stack = excluded.stack, status = 'retired',
          key_id = excluded.key_id, sealed = excluded.sealed, digest_fingerprint = excluded.digest_fingerprint,
          attempt = excluded.attempt, retired_at = now(), updated_at = now(),
          failure_code = null, failure_reason = null, failure_remedy = null`,
-      [userId, owner.stack, owner.clerkInstanceId, keyId, sealed, digestFingerprint, attempt],
+      [
+        userId,
+        owner.stack,
+        owner.clerkInstanceId,
+        keyId,
+        sealed,
+        digestFingerprint,
+        attempt,
+        owner.migrationId,
+      ],
     );
     const { rowCount } = await connection.query(
       `update ${tableSql(table)} u set ${hash} = null
@@ -84,6 +100,7 @@ export async function retireDigest(
 export async function restoreDigest(
   database: Database,
   table: UsersTable,
+  { migrationId }: Scope,
   {
     userId,
     clerkUserId,
@@ -111,8 +128,8 @@ export async function restoreDigest(
     await connection.query(
       `update clerk_migration.retired_passwords set
          status = 'restored', sealed = null, key_id = null, attempt = attempt + 1, updated_at = now()
-       where user_id = $1`,
-      [userId],
+       where migration_id = $1 and user_id = $2`,
+      [migrationId, userId],
     );
   });
 }
@@ -126,13 +143,13 @@ export async function recordNotRetired(
 ): Promise<void> {
   await database.query(
     `insert into clerk_migration.retired_passwords as ledger
-       (user_id, stack, clerk_instance_id, status, failure_code, failure_reason, failure_remedy)
-     values ($1, $2, $3, 'refused', $4, $5, $6)
-     on conflict (user_id) do update set
+       (user_id, stack, clerk_instance_id, status, failure_code, failure_reason, failure_remedy, migration_id)
+     values ($1, $2, $3, 'refused', $4, $5, $6, $7)
+     on conflict (migration_id, user_id) do update set
        status = 'refused', attempt = ledger.attempt + 1, failure_code = excluded.failure_code,
        failure_reason = excluded.failure_reason, failure_remedy = excluded.failure_remedy, updated_at = now()
      where ledger.status in ('refused', 'restored')`,
-    [userId, owner.stack, owner.clerkInstanceId, code, reason, remedy],
+    [userId, owner.stack, owner.clerkInstanceId, code, reason, remedy, owner.migrationId],
   );
 }
 
@@ -171,12 +188,14 @@ export async function resealDigests(
   [from, to]: readonly [from: string, to: string],
   reseal: (userId: string, sealed: Buffer) => Buffer,
 ): Promise<{ readonly resealed: number; readonly others: number }> {
-  const schema = z.array(z.object({ user_id: z.string(), sealed: z.instanceof(Buffer) }));
+  const schema = z.array(
+    z.object({ migration_id: z.string(), user_id: z.string(), sealed: z.instanceof(Buffer) }),
+  );
   return writing(database, async (connection) => {
     let resealed = 0;
     for (;;) {
       const page = await connection.query(
-        `select user_id, sealed from clerk_migration.retired_passwords
+        `select migration_id, user_id, sealed from clerk_migration.retired_passwords
          where stack = $1 and key_id = $2 and sealed is not null order by user_id limit $3 for update`,
         [stack, from, REKEYED_AT_ONCE],
       );
@@ -185,8 +204,14 @@ export async function resealDigests(
       await connection.query(
         `update clerk_migration.retired_passwords as ledger set
            key_id = $1, sealed = fresh.sealed, updated_at = now()
-         from unnest($2::text[], $3::bytea[]) as fresh (user_id, sealed) where ledger.user_id = fresh.user_id`,
-        [to, rows.map((row) => row.user_id), rows.map((row) => reseal(row.user_id, row.sealed))],
+         from unnest($2::text[], $3::text[], $4::bytea[]) as fresh (migration_id, user_id, sealed)
+         where ledger.migration_id = fresh.migration_id and ledger.user_id = fresh.user_id`,
+        [
+          to,
+          rows.map((row) => row.migration_id),
+          rows.map((row) => row.user_id),
+          rows.map((row) => reseal(row.user_id, row.sealed)),
+        ],
       );
       resealed += rows.length;
     }

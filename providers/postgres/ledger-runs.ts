@@ -1,10 +1,16 @@
 import { z } from "zod";
 
+import type { Engine } from "../removal-guard";
 import type { Connection, Database } from "./database";
+import type { Owner } from "./ledger-migrations";
+import { ledgerTable } from "./ledger-tables";
+import type { Scope } from "./ledger-users";
 
 export interface Run {
-  readonly stack: string;
-  readonly clerkInstanceId: string;
+  readonly owner: Owner;
+  readonly engine: Engine;
+  /** The `user_id`s that this run may remove. */
+  readonly removable: readonly string[];
   /** Who started it, as far as the environment says. */
   readonly operator: string | null;
   readonly commit: string | null;
@@ -12,13 +18,41 @@ export interface Run {
 }
 
 /** Notes that a run has begun. Answers its number. */
-export async function startRun(database: Database, run: Run): Promise<string> {
-  const { rows } = await database.query(
-    `insert into clerk_migration.runs (stack, clerk_instance_id, operator, commit_id, planned)
-     values ($1, $2, $3, $4, $5) returning run_id::text as run_id`,
-    [run.stack, run.clerkInstanceId, run.operator, run.commit, JSON.stringify(run.planned)],
+export async function startRun(connection: Connection, run: Run): Promise<string> {
+  const { owner, engine } = run;
+  const { rows } = await connection.query(
+    `insert into clerk_migration.runs
+       (stack, clerk_instance_id, operator, commit_id, planned, migration_id, host, engine, removable)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning run_id::text as run_id`,
+    [
+      owner.stack,
+      owner.clerkInstanceId,
+      run.operator,
+      run.commit,
+      JSON.stringify(run.planned),
+      owner.migrationId,
+      engine.host,
+      engine.address,
+      run.removable,
+    ],
   );
   return z.object({ run_id: z.string() }).parse(rows[0]).run_id;
+}
+
+/**
+ * Whom the run of this engine may remove; undefined where none has begun under it. Addresses are used again: one of
+ * more than a week ago is another command's.
+ */
+export async function removableBy(
+  connection: Connection,
+  { host, address }: Engine,
+): Promise<readonly string[] | undefined> {
+  const { rows } = await connection.query(
+    `select removable from ${await ledgerTable(connection, "runs")} as runs
+     where engine = $1 and host = $2 and started_at > now() - interval '7 days' order by run_id desc limit 1`,
+    [address, host],
+  );
+  return z.array(z.object({ removable: z.array(z.string()) })).parse(rows)[0]?.removable;
 }
 
 /** Notes how it ended. A run without an end was cut off. */
@@ -61,14 +95,14 @@ export async function readFigures(connection: Connection, runId: string): Promis
 /** Notes of those who have signed in when they were first seen to: Clerk itself tells only of the last time. */
 export async function recordArrivals(
   database: Database,
-  stack: string,
+  { migrationId }: Scope,
   arrivals: ReadonlyMap<string, number>,
 ): Promise<void> {
   if (arrivals.size === 0) return;
   await database.query(
     `update clerk_migration.users as ledger set arrived_at = to_timestamp(seen.at / 1000.0)
      from unnest($2::text[], $3::bigint[]) as seen (clerk_user_id, at)
-     where ledger.stack = $1 and ledger.clerk_user_id = seen.clerk_user_id and ledger.arrived_at is null`,
-    [stack, [...arrivals.keys()], [...arrivals.values()]],
+     where ledger.migration_id = $1 and ledger.clerk_user_id = seen.clerk_user_id and ledger.arrived_at is null`,
+    [migrationId, [...arrivals.keys()], [...arrivals.values()]],
   );
 }

@@ -53,6 +53,11 @@ export async function ensureLedger(database: Database): Promise<void> {
   });
 }
 
+/** Brings a ledger that is there to this checkout's form. Makes none. */
+export async function upgradeLedger(database: Database): Promise<void> {
+  if (await hasLedger(database)) await ensureLedger(database);
+}
+
 /** Where the ledger stands, without writing. Refuses a newer one. */
 export async function readLedgerVersion(connection: Connection): Promise<LedgerVersion> {
   const [applied, known] = [await appliedSteps(connection), await knownSteps()];

@@ -7,7 +7,9 @@ const failure = {
   failure_reason: "null::text",
   failure_remedy: "null::text",
 };
-const owner = { stack: "null::text", clerk_instance_id: "null::text" };
+/** An older ledger knows no migrations: until an `up` brings it to today's form, the instance stands for one. */
+const INSTANCE = "clerk_instance_id";
+const owner = { stack: "null::text", [INSTANCE]: "null::text", migration_id: INSTANCE };
 const times = { created_at: "null::timestamptz", updated_at: "null::timestamptz" };
 
 /** Every column of the ledger's tables, with how it reads in an older ledger that has none: a new one comes here, too. */
@@ -66,6 +68,9 @@ export const ledgerColumns = {
     requests: "0",
     repeated: "0",
     limited: "0",
+    host: "null::text",
+    engine: "null::text",
+    removable: "'{}'::text[]",
   },
   events: {
     event_id: "null::bigint",
@@ -75,6 +80,7 @@ export const ledgerColumns = {
     user_id: "null::text",
     status: "null::text",
     failure_code: "null::text",
+    migration_id: "null::text",
   },
 } satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
 
@@ -96,7 +102,8 @@ function completed(found: ReadonlySet<string>, table: LedgerTable): string {
     .filter(([column]) => !found.has(column))
     .map(([column, value]) => `${value} as ${column}`);
   if (missing.length === 0) return `clerk_migration.${table}`;
-  if (found.size === 0) return `(select ${missing.join(", ")} where false)`;
+  if (found.size === 0)
+    return `(select ${missing.join(", ")} from (select null::text as ${INSTANCE}) as nothing where false)`;
   return `(select *, ${missing.join(", ")} from clerk_migration.${table})`;
 }
 
@@ -106,6 +113,7 @@ function withInvitations(notifications: string): string {
     number: "0",
     way: "'invitation'",
     credential_id: "invitation_id",
+    migration_id: INSTANCE,
   };
   const columns = Object.entries(ledgerColumns.notifications).map(([column]) => column);
   return `(

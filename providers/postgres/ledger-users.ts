@@ -3,19 +3,58 @@ import { z } from "zod";
 
 import { MigrationError, Refusal } from "../errors";
 import type { Connection, Database } from "./database";
-import { type LedgerUser, type Owner, type Passwords, userSchema } from "./ledger";
+import { type LedgerUser, type Passwords, userSchema } from "./ledger";
+import type { Owner } from "./ledger-migrations";
+import { ledgerTable } from "./ledger-tables";
 import { columnSql, tableSql, type UsersTable } from "./users-table";
 
-export async function readUser(connection: Connection, userId: string): Promise<LedgerUser | undefined> {
-  const { rows } = await connection.query("select * from clerk_migration.users where user_id = $1", [userId]);
+/** Whose rows a query is about: those of one migration. */
+export type Scope = Pick<Owner, "migrationId">;
+
+export async function readUser(
+  connection: Connection,
+  { migrationId }: Scope,
+  userId: string,
+): Promise<LedgerUser | undefined> {
+  const { rows } = await connection.query(
+    "select * from clerk_migration.users where migration_id = $1 and user_id = $2",
+    [migrationId, userId],
+  );
   return z.array(userSchema).parse(rows)[0];
+}
+
+/** What any migration of this ledger says of a user; where there are several, that of this stack. */
+export async function readUserAnywhere(
+  connection: Connection,
+  userId: string,
+  stack: string,
+): Promise<LedgerUser | undefined> {
+  const { rows } = await connection.query(
+    `select * from ${await ledgerTable(connection, "users")} as users
+     where user_id = $1 order by stack = $2 desc, updated_at desc limit 1`,
+    [userId, stack],
+  );
+  return z.array(userSchema).parse(rows)[0];
+}
+
+/** The `user_id`s that a stack holds, in any migration; none without a ledger. */
+export async function heldBy(connection: Connection, stack: string): Promise<string[]> {
+  const { rows } = await connection.query(
+    `select user_id from ${await ledgerTable(connection, "users")} as users
+     where stack = $1 and status in ('creating', 'linked', 'unlinking') order by user_id`,
+    [stack],
+  );
+  return z
+    .array(z.object({ user_id: z.string() }))
+    .parse(rows)
+    .map(({ user_id }) => user_id);
 }
 
 /**
  * Write-ahead: commits `creating` before a request to Clerk may leave, and answers what the row said before
  * (undefined where there was none). A linked row stays as it is, and a held one keeps the fingerprint of the digest
  * that Clerk may have, so that a changed one is sent however often a run is cut off. Refuses a row that another
- * stack or another Clerk instance holds.
+ * stack holds.
  */
 export async function claimUser(
   database: Database,
@@ -23,13 +62,13 @@ export async function claimUser(
   userId: string,
   digestFingerprint: string | null,
 ): Promise<LedgerUser | undefined> {
-  const before = await readUser(database, userId);
+  const before = await readUser(database, owner, userId);
   const { rowCount } = await database.query(
-    `insert into clerk_migration.users as ledger (user_id, stack, clerk_instance_id, digest_fingerprint, status)
-     values ($1, $2, $3, $4, 'creating')
-     on conflict (user_id) do update set
+    `insert into clerk_migration.users as ledger
+       (user_id, stack, clerk_instance_id, digest_fingerprint, status, migration_id)
+     values ($1, $2, $3, $4, 'creating', $5)
+     on conflict (migration_id, user_id) do update set
        stack = excluded.stack,
-       clerk_instance_id = excluded.clerk_instance_id,
        status = case ledger.status when 'linked' then 'linked' else 'creating' end,
        clerk_user_id = case when ledger.status in ('linked', 'unlinking') or (ledger.status = 'creating' and ledger.origin = 'adopted')
          then ledger.clerk_user_id end,
@@ -39,26 +78,19 @@ export async function claimUser(
          then excluded.digest_fingerprint else ledger.digest_fingerprint end,
        updated_at = now()
      where ledger.status in ('rolled_back', 'refused')
-       or (ledger.stack = excluded.stack and ledger.clerk_instance_id = excluded.clerk_instance_id)`,
-    [userId, owner.stack, owner.clerkInstanceId, digestFingerprint],
+       or ledger.stack = excluded.stack`,
+    [userId, owner.stack, owner.clerkInstanceId, digestFingerprint, owner.migrationId],
   );
-  if (rowCount === 0) throw heldElsewhere(userId, owner, before);
+  if (rowCount === 0) throw heldElsewhere(userId, before);
   return before;
 }
 
-function heldElsewhere(userId: string, owner: Owner, holder: LedgerUser | undefined): MigrationError {
-  const other = holder?.stack ?? "another stack";
-  return other === owner.stack
-    ? new MigrationError(
-        "other-instance",
-        `User ${userId} belongs to this stack in another Clerk instance (${holder?.clerkInstanceId ?? "unknown"}).`,
-        "Use the key of that instance, or roll the user back there first.",
-      )
-    : new MigrationError(
-        "other-stack",
-        `User ${userId} belongs to the stack ${other}.`,
-        "Leave the user to that stack, or roll the user back there first.",
-      );
+function heldElsewhere(userId: string, holder: LedgerUser | undefined): MigrationError {
+  return new MigrationError(
+    "other-stack",
+    `User ${userId} belongs to the stack ${holder?.stack ?? "that has just taken it on"}.`,
+    "Leave the user to that stack, or roll the user back there first.",
+  );
 }
 
 export interface Link {
@@ -76,7 +108,12 @@ export interface Link {
  * Links the row and records it, in one statement and so in one transaction. False where the row does not take
  * the link: it is gone, or linked to somebody else. Safe to repeat.
  */
-export async function linkUser(database: Database, table: UsersTable, link: Link): Promise<boolean> {
+export async function linkUser(
+  database: Database,
+  table: UsersTable,
+  { migrationId }: Scope,
+  link: Link,
+): Promise<boolean> {
   const [users, userId, clerkUserId] = [
     tableSql(table),
     columnSql(table.userId),
@@ -93,7 +130,7 @@ export async function linkUser(database: Database, table: UsersTable, link: Link
        profile_fingerprint = $8, attempt = $9,
        failure_code = null, failure_reason = null, failure_remedy = null,
        linked_at = coalesce(linked_at, now()), updated_at = now()
-     where user_id = $3 and (exists (select from linked) or exists (select from already))`,
+     where migration_id = $10 and user_id = $3 and (exists (select from linked) or exists (select from already))`,
     [
       link.userId,
       link.clerkUserId,
@@ -104,6 +141,7 @@ export async function linkUser(database: Database, table: UsersTable, link: Link
       link.clerkPasswordAt,
       link.profileFingerprint,
       link.attempt,
+      migrationId,
     ],
   );
   return rowCount === 1;
@@ -112,6 +150,7 @@ export async function linkUser(database: Database, table: UsersTable, link: Link
 /** Write-ahead of an adoption: whom, and whether the external id there will be ours. */
 export async function recordAdoption(
   database: Database,
+  { migrationId }: Scope,
   userId: string,
   clerkUserId: string,
   setsExternalId: boolean,
@@ -119,8 +158,8 @@ export async function recordAdoption(
   await database.query(
     `update clerk_migration.users set
        clerk_user_id = $2, origin = 'adopted', external_id_set = external_id_set or $3, updated_at = now()
-     where user_id = $1`,
-    [userId, clerkUserId, setsExternalId],
+     where migration_id = $4 and user_id = $1`,
+    [userId, clerkUserId, setsExternalId, migrationId],
   );
 }
 
@@ -136,9 +175,9 @@ export async function recordFailure(
 ): Promise<void> {
   await database.query(
     `insert into clerk_migration.users as ledger
-       (user_id, stack, clerk_instance_id, status, failure_code, failure_reason, failure_remedy)
-     values ($1, $2, $3, 'refused', $5, $6, $7)
-     on conflict (user_id) do update set
+       (user_id, stack, clerk_instance_id, status, failure_code, failure_reason, failure_remedy, migration_id)
+     values ($1, $2, $3, 'refused', $5, $6, $7, $8)
+     on conflict (migration_id, user_id) do update set
        status = case when $4 and ledger.status <> 'linked' then 'refused' else ledger.status end,
        failure_code = excluded.failure_code,
        failure_reason = excluded.failure_reason,
@@ -153,6 +192,7 @@ export async function recordFailure(
       failure.code,
       failure.reason,
       failure.remedy,
+      owner.migrationId,
     ],
   );
 }
@@ -164,6 +204,7 @@ export async function recordFailure(
 export async function unlinkUser(
   database: Database,
   table: UsersTable,
+  { migrationId }: Scope,
   userId: string,
   clerkUserId: string,
 ): Promise<boolean> {
@@ -174,22 +215,26 @@ export async function unlinkUser(
      ), recorded as (
        update clerk_migration.users set
          status = 'unlinking', attempt = attempt + case status when 'unlinking' then 0 else 1 end, updated_at = now()
-       where user_id = $3
+       where migration_id = $4 and user_id = $3
      )
      select exists (select from unlinked) as unlinked`,
-    [userId, clerkUserId, userId],
+    [userId, clerkUserId, userId, migrationId],
   );
   return z.object({ unlinked: z.boolean() }).parse(rows[0]).unlinked;
 }
 
 /** Nothing of ours exists in Clerk any more. */
-export async function recordRolledBack(database: Database, userId: string): Promise<void> {
+export async function recordRolledBack(
+  database: Database,
+  { migrationId }: Scope,
+  userId: string,
+): Promise<void> {
   await database.query(
     `update clerk_migration.users set
        status = 'rolled_back', clerk_user_id = null, origin = null, passwords = null, digest_fingerprint = null, profile_fingerprint = null,
        clerk_password_at = null, linked_at = null, external_id_set = false, attempt = attempt + case status when 'unlinking' then 0 else 1 end,
        failure_code = null, failure_reason = null, failure_remedy = null, updated_at = now()
-     where user_id = $1 and status <> 'rolled_back'`,
-    [userId],
+     where migration_id = $2 and user_id = $1 and status <> 'rolled_back'`,
+    [userId, migrationId],
   );
 }

@@ -1,15 +1,9 @@
 import { z } from "zod";
 
 import type { Connection } from "./database";
+import type { Owner } from "./ledger-migrations";
 import { readLedgerVersion } from "./ledger-steps";
 import { ledgerTable } from "./ledger-tables";
-
-/** The one stack and Clerk instance that a ledger row belongs to. */
-export interface Owner {
-  /** `<project>/<stack>`. */
-  readonly stack: string;
-  readonly clerkInstanceId: string;
-}
 
 export type Passwords = "carry" | "reset";
 
@@ -152,27 +146,34 @@ export interface Ledger {
 }
 
 /**
- * Reads what the ledger says of this stack. A database without a ledger has an empty one; an older ledger is read as it
- * is, and a newer one refused.
+ * Reads what the ledger says of this stack in this migration. A database without a ledger has an empty one; an older ledger is read
+ * as it is, and a newer one refused. What the stack `former` holds counts as this one's: an `up` is going to take it over.
  */
-export async function readLedger(connection: Connection, stack: string): Promise<Ledger> {
+export async function readLedger(
+  connection: Connection,
+  { migrationId, stack }: Pick<Owner, "migrationId" | "stack">,
+  former = stack,
+): Promise<Ledger> {
   await readLedgerVersion(connection);
+  const own = "case stack when $3 then $2 else stack end as stack";
+  const values = [migrationId, stack, former];
   const users = await connection.query(
-    `select * from ${await ledgerTable(connection, "users")} as users
-     where stack = $1 or status in ('creating', 'linked', 'unlinking')`,
-    [stack],
+    `select *, ${own} from ${await ledgerTable(connection, "users")} as users
+     where migration_id = $1 and (stack in ($2, $3) or status in ('creating', 'linked', 'unlinking'))`,
+    values,
   );
   const notifications = await connection.query(
-    `select * from ${await ledgerTable(connection, "notifications")} as notifications
-     where stack = $1 order by user_id, number`,
-    [stack],
+    `select *, ${own} from ${await ledgerTable(connection, "notifications")} as notifications
+     where migration_id = $1 and stack in ($2, $3) order by user_id, number`,
+    values,
   );
   // Never the sealed digests themselves.
   const retired = await connection.query(
-    `select user_id, stack, clerk_instance_id, status, key_id, digest_fingerprint, attempt, retired_at,
+    `select user_id, ${own}, clerk_instance_id, status, key_id, digest_fingerprint, attempt, retired_at,
        failure_code, failure_reason, failure_remedy
-     from ${await ledgerTable(connection, "retired_passwords")} as retired_passwords where stack = $1`,
-    [stack],
+     from ${await ledgerTable(connection, "retired_passwords")} as retired_passwords
+     where migration_id = $1 and stack in ($2, $3)`,
+    values,
   );
   const all = z.array(notificationSchema).parse(notifications.rows);
   const reminders = new Map<string, LedgerNotification[]>();

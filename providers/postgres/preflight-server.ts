@@ -103,6 +103,7 @@ const ledgerPrivileges: Readonly<Record<string, readonly string[]>> = {
   runs: ["select", "insert", "update"],
   events: ["insert"],
   steps: ["select"],
+  migrations: ["select", "insert", "update"],
 };
 
 export function judgeLedger(facts: LedgerFacts, { user, database }: ServerFacts): Finding {

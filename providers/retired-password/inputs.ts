@@ -4,8 +4,9 @@ import { z } from "zod";
 export const retiredPasswordInputs = z.object({
   userId: z.string(),
   label: z.string(),
-  project: z.string(),
   stack: z.string(),
+  /** Empty in state that an earlier version has written. */
+  migrationId: z.string().default(""),
   /** Of the digest that is meant; encrypted in state, since an unsalted one could be guessed from it. */
   digestFingerprint: z.string(),
   /** Raised when it has to be done again. */
@@ -22,5 +23,9 @@ export const retiredPasswordOutputs = retiredPasswordInputs.extend({
 export type RetiredPasswordOutputs = z.infer<typeof retiredPasswordOutputs>;
 
 export function differs(recorded: RetiredPasswordOutputs, declared: RetiredPasswordInputs): boolean {
-  return recorded.attempt !== declared.attempt;
+  return (
+    recorded.attempt !== declared.attempt ||
+    recorded.stack !== declared.stack ||
+    recorded.migrationId !== declared.migrationId
+  );
 }

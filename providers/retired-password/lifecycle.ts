@@ -2,8 +2,10 @@ import { aboutUser } from "../clerk/errors";
 import { rollbackProblem } from "../clerk-user/rollback";
 import { MigrationError } from "../errors";
 import { explainDatabaseError } from "../postgres/database";
-import { isDigestOut, type Owner } from "../postgres/ledger";
+import { isDigestOut } from "../postgres/ledger";
+import type { Owner } from "../postgres/ledger-migrations";
 import { readRetired, recordNotRetired, retireDigest } from "../postgres/ledger-retired";
+import { hasLedger } from "../postgres/ledger-steps";
 import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
@@ -19,10 +21,10 @@ export async function ensureRetired(
   systems: Systems,
   inputs: RetiredPasswordInputs,
 ): Promise<RetiredPasswordOutputs> {
-  const owner = await systems.writer(inputs.stack);
+  const owner = await systems.writer(inputs);
   const { userId } = inputs;
-  const before = await readRetired(systems.database, userId);
-  if (before !== undefined && isDigestOut(before)) return { ...inputs, keyId: before.keyId ?? "" };
+  const before = await readRetired(systems.database, owner, userId);
+  if (before !== undefined && isDigestOut(before)) return outputsOf(owner, inputs, before.keyId);
   try {
     const key = parseSealKey(systems.settings.digestSealKey);
     const { digest, clerkUserId } = await retirable(systems, owner, inputs);
@@ -35,7 +37,7 @@ export async function ensureRetired(
       digestFingerprint: inputs.digestFingerprint,
       attempt: inputs.attempt,
     });
-    return { ...inputs, keyId: key.id };
+    return outputsOf(owner, inputs, key.id);
   } catch (thrown) {
     const error = aboutUser(explainDatabaseError(thrown), userId);
     if (error instanceof MigrationError)
@@ -43,6 +45,14 @@ export async function ensureRetired(
       await recordNotRetired(systems.database, owner, userId, error).catch(() => undefined);
     throw error;
   }
+}
+
+function outputsOf(
+  { migrationId }: Owner,
+  inputs: RetiredPasswordInputs,
+  keyId: string | null,
+): RetiredPasswordOutputs {
+  return { ...inputs, migrationId, keyId: keyId ?? "" };
 }
 
 /** The row and the live user once more: anything may have happened since the plan was made. */
@@ -57,7 +67,7 @@ async function retirable(
       `User ${userId}: ${reason}, so the digest stays in the table.`,
       remedy,
     );
-  const held = await readUser(database, userId);
+  const held = await readUser(database, owner, userId);
   const row = await readRow(database, settings.table, userId);
   if (held?.status !== "linked" || held.stack !== owner.stack || held.clerkUserId === null)
     throw refuse("this stack has not linked the row", "Run `up` until it is linked.");
@@ -79,11 +89,18 @@ async function retirable(
  * the digest sealed.
  */
 export async function restorePassword(systems: Systems, outputs: RetiredPasswordOutputs): Promise<void> {
-  const owner = await systems.writer(outputs.stack);
+  if (!(await isSealedHere(systems, outputs))) return;
   const { userId } = outputs;
-  const held = await readRetired(systems.database, userId);
-  if (held === undefined || !isDigestOut(held) || held.stack !== owner.stack) return;
-  const problem = await rollbackProblem(systems, owner, outputs);
+  const owner = await systems.writer(outputs);
+  const problem = await rollbackProblem(systems, owner, userId);
   if (problem !== undefined) throw problem;
   await putBack(systems, owner, userId);
+}
+
+/** Whether a deletion would do anything. What a lost ledger has sealed is lost with it. */
+export async function isSealedHere(systems: Systems, outputs: RetiredPasswordOutputs): Promise<boolean> {
+  if (!(await hasLedger(systems.database))) return false;
+  const owner = await systems.owner(outputs);
+  const held = await readRetired(systems.database, owner, outputs.userId);
+  return held !== undefined && isDigestOut(held) && held.stack === owner.stack;
 }

@@ -1,6 +1,6 @@
 import { resourceProvider } from "../boundary";
 import { differs, retiredPasswordInputs, retiredPasswordOutputs } from "./inputs";
-import { ensureRetired, restorePassword } from "./lifecycle";
+import { ensureRetired, isSealedHere, restorePassword } from "./lifecycle";
 
 export const provider = resourceProvider({
   inputs: retiredPasswordInputs,
@@ -9,4 +9,9 @@ export const provider = resourceProvider({
   differs,
   ensure: ensureRetired,
   delete: restorePassword,
+  removal: (systems, password) => ({
+    name: `The sealed digest of user ${password.userId}`,
+    userId: password.userId,
+    doesSomething: () => isSealedHere(systems, password),
+  }),
 });

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { providerPointer } from "../pointer";
+import { orUnknown } from "../stack";
 import type { RetiredPasswordInputs } from "./inputs";
 
 /** One legacy digest, sealed in the ledger and gone from the users table; its deletion puts it back. */
@@ -12,6 +13,7 @@ export class RetiredPassword extends pulumi.CustomResource {
       {
         __provider: providerPointer("retired-password"),
         ...inputs,
+        migrationId: orUnknown(inputs.migrationId),
         digestFingerprint: pulumi.secret(inputs.digestFingerprint),
         keyId: undefined,
       },

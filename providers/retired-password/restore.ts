@@ -1,5 +1,6 @@
 import { MigrationError } from "../errors";
-import { isDigestOut, type Owner } from "../postgres/ledger";
+import { isDigestOut } from "../postgres/ledger";
+import type { Owner } from "../postgres/ledger-migrations";
 import { readRetired, readSealed, restoreDigest } from "../postgres/ledger-retired";
 import { readUser } from "../postgres/ledger-users";
 import { readRow } from "../postgres/legacy-users";
@@ -8,11 +9,11 @@ import { parseSealKey, requireKey, unseal } from "./seal";
 
 /** Part of a user's rollback, after its guard: the row gets its digest back. Throws where that can no longer be done. */
 export async function putBack({ database, settings }: Systems, owner: Owner, userId: string): Promise<void> {
-  const held = await readRetired(database, userId);
+  const held = await readRetired(database, owner, userId);
   if (held === undefined || !isDigestOut(held) || held.stack !== owner.stack) return;
   // Whoever is gone from the table has no digest to get back.
   if ((await readRow(database, settings.table, userId)) === undefined) return;
-  const sealed = await readSealed(database, userId);
+  const sealed = await readSealed(database, owner, userId);
   if (held.status === "purged" || sealed === null)
     throw new MigrationError(
       "purged",
@@ -21,8 +22,8 @@ export async function putBack({ database, settings }: Systems, owner: Owner, use
     );
   const key = parseSealKey(settings.digestSealKey);
   requireKey(key, userId, held.keyId);
-  const user = await readUser(database, userId);
-  await restoreDigest(database, settings.table, {
+  const user = await readUser(database, owner, userId);
+  await restoreDigest(database, settings.table, owner, {
     userId,
     clerkUserId: user?.clerkUserId ?? null,
     digest: unseal(key, userId, sealed),

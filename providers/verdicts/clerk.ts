@@ -1,5 +1,5 @@
 import type { ClerkFacts } from "../clerk/facts";
-import { type ClerkUser, isOurs, type Mark } from "../clerk/user";
+import { type ClerkUser, isOurs, type MarkOwner } from "../clerk/user";
 import { adoptionProblem } from "../clerk-user/adoption";
 import type { Profile } from "../clerk-user/inputs";
 import type { Decision } from "../decisions";
@@ -9,7 +9,7 @@ import { judge, type Judged, type Judgement } from "./reasons";
 export interface Claim {
   readonly userId: string;
   readonly profile: Profile;
-  readonly mark: Mark;
+  readonly owner: MarkOwner;
   readonly decision: Decision | undefined;
   readonly existing: Settings["existing"];
   /** The `user_id` of the row that is linked to a Clerk user, if one is. */
@@ -18,9 +18,9 @@ export interface Claim {
 
 /** What somebody in Clerk means for a new user; `adopt` names whom to take over. undefined: nobody is in the way. */
 export function clerkJudgement(facts: ClerkFacts, claim: Claim): Judged | undefined {
-  const { userId, profile, mark, decision } = claim;
+  const { userId, profile, owner, decision } = claim;
   const sameId = facts.byExternalId.get(userId);
-  if (sameId !== undefined && isOurs(sameId, userId, mark)) {
+  if (sameId !== undefined && isOurs(sameId, userId, owner)) {
     return linkedByRow(sameId, claim) ?? { ...judge("made-already"), adopt: sameId.id };
   }
   const named = typeof decision?.adopt === "string" ? decision.adopt : undefined;
@@ -50,14 +50,12 @@ function linkedByRow(
   live: ClerkUser,
   { userId, rowLinkedTo }: Pick<Claim, "userId" | "rowLinkedTo">,
 ): Judgement | undefined {
-  const owner = rowLinkedTo(live.id);
-  return owner === undefined || owner === userId
-    ? undefined
-    : judge("linked-by-row", `${live.id}, row ${owner}`);
+  const row = rowLinkedTo(live.id);
+  return row === undefined || row === userId ? undefined : judge("linked-by-row", `${live.id}, row ${row}`);
 }
 
-function adoption(live: ClerkUser, { userId, profile, mark, decision }: Claim): Judged {
-  const problem = adoptionProblem(live, userId, profile.email, mark);
+function adoption(live: ClerkUser, { userId, profile, owner, decision }: Claim): Judged {
+  const problem = adoptionProblem(live, userId, profile.email, owner);
   if (problem !== undefined) return judge("not-adoptable", `${live.id}: ${problem}`);
   return {
     ...judge(decision?.adopt === undefined ? "adopt-setting" : "adopt-decision", live.id),

@@ -37,7 +37,7 @@ export const reasons = {
   "cut-off-create": why("resume", "a run was cut off while creating this user"),
   "cut-off-adoption": why("resume", "a run was cut off while adopting a Clerk user"),
   "cut-off-rollback": why("resume", "a rollback of this user was cut off"),
-  "made-already": why("resume", "this stack has made the user already, and the ledger has forgotten it"),
+  "made-already": why("resume", "this migration has made the user already, and the ledger has forgotten it"),
 
   "link-lost": why("update", "the link was lost"),
   "password-changed": why("update", "the legacy password has changed"),
@@ -49,6 +49,7 @@ export const reasons = {
   recreate: why("update", "was deleted in Clerk and is created anew, by a decision"),
 
   held: why("unchanged", ""),
+  kept: why("unchanged", "the row is gone, and a decision keeps the user"),
   relinked: why(
     "unchanged",
     "the row is linked to another Clerk user than ours",

@@ -16,7 +16,7 @@ const DAY = 24 * 3_600_000;
 
 /** Everything that table, ledger and sign-ins decide: `now` stands for those about whom Clerk has to be asked. */
 export function retireByRecord(
-  row: UserRow,
+  row: UserRow | undefined,
   held: LedgerUser | undefined,
   entry: LedgerRetired | undefined,
   lastSignInAt: number | undefined,
@@ -24,9 +24,8 @@ export function retireByRecord(
   now: number,
 ): Retire {
   if (entry?.status === "retired" || entry?.status === "purged") return entry.status;
-  const isLinked = held?.status === "linked" && held.clerkUserId === row.clerkUserId;
-  if (settings.retirePasswords === "off" || settings.heldOnly || !isLinked || row.digest === null)
-    return "never";
+  if (row === undefined || held?.status !== "linked" || held.clerkUserId !== row.clerkUserId) return "never";
+  if (settings.retirePasswords === "off" || settings.heldOnly || row.digest === null) return "never";
   if (lastSignInAt === undefined) return "not-arrived";
   // The first sign-in is what counts; Clerk tells only of the last, so the ledger notes when it was first seen.
   const arrivedAt = held.arrivedAt?.getTime() ?? lastSignInAt;

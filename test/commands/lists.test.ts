@@ -11,7 +11,7 @@ import { ensureNotification } from "../../providers/notification/lifecycle";
 import { finishRun, startRun } from "../../providers/postgres/ledger-runs";
 import { clerkUser } from "../../sandbox/clerk/new-user";
 import { signIn } from "../../sandbox/clerk/sign-in";
-import { MARCUS, openTestSystems, SARAH, STACK, type TestSystems } from "../systems";
+import { MARCUS, openTestSystems, SARAH, type TestSystems } from "../systems";
 import { runCommand } from "./run-command";
 
 let on: TestSystems;
@@ -115,8 +115,8 @@ describe("history", () => {
   test("lists the runs, and what happened in one of them", async () => {
     const counts = { create: 1 };
     const id = await startRun(on.systems.database, {
-      stack: STACK,
-      clerkInstanceId: on.clerk.instanceId,
+      owner: on.migration,
+      ...{ engine: { host: "", address: "" }, removable: [] },
       operator: "ada",
       commit: "0123456789abcdef",
       planned: counts,

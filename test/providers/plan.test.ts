@@ -12,7 +12,7 @@ import type { LedgerNotification, LedgerUser } from "../../providers/postgres/le
 import { type DigestFacts, fingerprintOf, type UserRow } from "../../providers/postgres/legacy-users";
 import type { reasons } from "../../providers/verdicts/reasons";
 import type { ChannelFacts, MailFacts, PlanSettings, World } from "../../providers/world";
-import { PROJECT, STACK } from "../systems";
+import { MIGRATION_ID, STACK } from "../systems";
 
 const settings: PlanSettings = {
   email: undefined,
@@ -111,7 +111,7 @@ function inClerk(id: string, address: string, changes: Partial<ClerkUser> = {}):
 const ours = (userId: string, changes: Partial<ClerkUser> = {}) =>
   inClerk(`user_${userId}`, `${userId}@example.com`, {
     externalId: userId,
-    mark: { project: PROJECT, stack: STACK },
+    mark: { migration: MIGRATION_ID, adopted: false },
     ...changes,
   });
 
@@ -224,8 +224,11 @@ function world(
       retired: new Map(),
       reminders: new Map(reminders.map((reminder) => [reminder.userId, [reminder]])),
     },
-    project: PROJECT,
     stack: STACK,
+    migrationId: MIGRATION_ID,
+    stacks: new Set([STACK]),
+    link: "public.users.clerk_user_id",
+    holders: [],
     clerkInstanceId: "ins_1",
     decisions: new Map(Object.entries(decisions)),
     now: NOW,
@@ -264,6 +267,8 @@ const attributes = (changes: Partial<InstanceEnvironment["attributes"]>): Around
 });
 
 interface Case {
+  /** The row of the user is gone. */
+  readonly isGone?: boolean;
   readonly row?: Partial<UserRow>;
   /** Rows besides `a`. */
   readonly others?: UserRow[];
@@ -300,6 +305,7 @@ const gallery: Record<keyof typeof reasons, Case> = {
     around: { ...around({}, []), decisions: { a: { recreate: true } } },
   },
   held: { row: { clerkUserId: "user_a", digest: null }, around: around() },
+  kept: { isGone: true, around: { ...around(), decisions: { a: { keep: "the app has archived the row" } } } },
   relinked: { row: { clerkUserId: "user_x" }, around: around() },
   "no-email": { row: { email: "  " } },
   "malformed-email": { row: { email: "ada@exam\u200bple.com" } },
@@ -370,9 +376,9 @@ const gallery: Record<keyof typeof reasons, Case> = {
 };
 
 const cases = Object.entries(gallery).map(([code, given]) => ({ code, given }));
-const caseWorld = ({ row: changes = {}, others = [], around: given = {} }: Case) =>
+const caseWorld = ({ row: changes = {}, others = [], around: given = {}, isGone = false }: Case) =>
   world(
-    [...others, row("a", changes)].toSorted((a, b) => (a.userId < b.userId ? -1 : 1)),
+    [...others, ...(isGone ? [] : [row("a", changes)])].toSorted((a, b) => (a.userId < b.userId ? -1 : 1)),
     given,
   );
 
@@ -397,13 +403,14 @@ test("every reason reads as a sentence with a remedy, and names nobody's address
     resume: a run was cut off while creating this user
     resume: a run was cut off while adopting a Clerk user
     resume: a rollback of this user was cut off
-    resume: this stack has made the user already, and the ledger has forgotten it
+    resume: this migration has made the user already, and the ledger has forgotten it
     update: the link was lost
     update: the legacy password has changed
     update: the row has changed
     update: the row has changed, but Clerk is the truth for this user by now: nothing is overwritten
     update: was deleted in Clerk and is created anew, by a decision
     unchanged: 
+    unchanged: the row is gone, and a decision keeps the user (the app has archived the row)
     unchanged: the row is linked to another Clerk user than ours → Clear clerk_user_id of the row if ours is the right one.
     blocked: has no e-mail address → Add one to the row, or by a decision.
     blocked: the e-mail address is malformed (it has an invisible character in it) → Correct it in the row, or by a decision.
@@ -679,7 +686,11 @@ describe("held rows", () => {
   });
 
   test("of another Clerk instance stop the run", () => {
-    expect(() => planOf(world([held], around({ clerkInstanceId: "ins_2" })))).toThrow(
+    const holder = {
+      ...{ migrationId: "m_2", link: "public.users.clerk_user_id", clerkInstanceId: "ins_2" },
+      ...{ stack: "clerk-migration/other", users: 1 },
+    };
+    expect(() => planOf({ ...world([held]), holders: [holder] })).toThrow(
       "belongs to the Clerk instance ins_2",
     );
   });

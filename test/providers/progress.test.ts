@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ensureUser } from "../../providers/clerk-user/lifecycle";
 import { readFigures, startRun } from "../../providers/postgres/ledger-runs";
 import { progressLine, withProgress } from "../../providers/progress";
-import { openTestSystems, SARAH, STACK, type TestSystems } from "../systems";
+import { openTestSystems, SARAH, type TestSystems } from "../systems";
 
 describe("a line of progress", () => {
   test.each([
@@ -59,8 +59,8 @@ describe("the requests of a run", () => {
 
   test("are noted with it: all, repeated, and answered 429", async () => {
     const id = await startRun(on.systems.database, {
-      stack: STACK,
-      clerkInstanceId: on.clerk.instanceId,
+      owner: on.migration,
+      ...{ engine: { host: "", address: "" }, removable: [] },
       operator: null,
       commit: null,
       planned: {},

@@ -10,7 +10,7 @@ import { clerkUser } from "../../sandbox/clerk/new-user";
 import type { EmailAddress } from "../../sandbox/clerk/records";
 import { instanceSettings } from "../../sandbox/clerk/settings";
 import { connected } from "../../sandbox/postgres";
-import { openTestSystems, PROJECT, STACK, type TestSystems } from "../systems";
+import { MIGRATION_ID, openTestSystems, type TestSystems } from "../systems";
 
 /** Worlds, each of up to six rows, with people in Clerk and an instance set in some way. */
 const WORLDS = 1_000;
@@ -137,7 +137,8 @@ async function enter({ rows, people, instance }: GivenWorld): Promise<void> {
   const { store, settings } = on.clerk;
   for (const id of [...store.users.keys()]) store.removeUser(id);
   for (const [index, person] of people.entries()) {
-    const mark = { project: PROJECT, stack: person.mark === "ours" ? STACK : (person.mark ?? "") };
+    const mark: Readonly<Record<string, string>> =
+      person.mark === "ours" ? { migration: MIGRATION_ID } : { stack: person.mark ?? "" };
     const user = clerkUser({
       ...person,
       id: `user_${index.toString()}`,

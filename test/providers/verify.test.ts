@@ -9,7 +9,7 @@ import { defaultUsersTable } from "../../providers/postgres/users-table";
 import { type Evidence, judgeEvidence, tryCanary } from "../../providers/verify";
 import type { World } from "../../providers/world";
 import { clerkUser } from "../../sandbox/clerk/new-user";
-import { MARCUS, openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../systems";
+import { MARCUS, MIGRATION_ID, openTestSystems, SARAH, type TestSystems } from "../systems";
 
 let on: TestSystems;
 let migrated: Evidence;
@@ -80,7 +80,7 @@ test("a user who is gone from Clerk, or has lost our mark, fails the check of Cl
 test("somebody with our mark whom nobody holds is an orphan", () => {
   const [first] = evidence.clerkUsers;
   if (first === undefined) throw new Error("Clerk has nobody");
-  const orphan = { ...first, id: "user_orphan", mark: { project: PROJECT, stack: STACK } };
+  const orphan = { ...first, id: "user_orphan", mark: { migration: MIGRATION_ID, adopted: false } };
   expect(wrong({ clerkUsers: [...evidence.clerkUsers, orphan] })).toEqual([["verify/orphans", "problem"]]);
 });
 

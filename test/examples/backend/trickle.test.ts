@@ -21,7 +21,7 @@ afterEach(async () => {
 const sarah = () => backend.on.live(userId);
 const patches = () => backend.on.written().filter((kind) => kind === "PATCH /users/{user_id}").length;
 const requests = () => backend.on.clerk.store.requests.length;
-const ledger = () => readUser(backend.on.systems.database, userId);
+const ledger = () => readUser(backend.on.systems.database, backend.on.migration, userId);
 const trickled = () => backend.on.query<{ at: Date | null }>("select at from trickled_passwords");
 const events = () =>
   backend.on.query("select user_id, stack, status from clerk_migration.events where subject = 'trickle'");

@@ -7,11 +7,11 @@ import { readUserState } from "../../../providers/clerk-user/watch";
 import { readUser } from "../../../providers/postgres/ledger-users";
 import { clerkUser } from "../../../sandbox/clerk/new-user";
 import { signIn } from "../../../sandbox/clerk/sign-in";
-import { openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../../systems";
+import { MIGRATION_ID, openTestSystems, PROJECT, SARAH, type TestSystems } from "../../systems";
 
 const { userId } = SARAH;
 const ADOPT = { existing: "adopt" };
-const MARK = { clerk_migration: { project: PROJECT, stack: STACK, adopted: true } };
+const MARK = { clerk_migration: { migration: MIGRATION_ID, adopted: true } };
 
 /** Sarah has signed up at Clerk herself, with another name and password than in the table. */
 const before = {
@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => on.close());
 
 const live = () => on.clerk.store.users.get("user_sarah");
-const ledger = () => readUser(on.systems.database, userId);
+const ledger = () => readUser(on.systems.database, on.migration, userId);
 const adopt = async (): Promise<ClerkUserOutputs> => ensureUser(on.systems, await on.declared(userId, ADOPT));
 const verdict = async (changes = ADOPT) =>
   (await on.plan(changes)).users.find((user) => user.userId === userId)?.code;

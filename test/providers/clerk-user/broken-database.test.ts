@@ -32,7 +32,7 @@ afterEach(async () => {
 
 const clerkUsers = () =>
   [...on.clerk.store.users.values()].filter((user) => user.externalId === userId).length;
-const ledger = () => readUser(on.systems.database, userId);
+const ledger = () => readUser(on.systems.database, on.migration, userId);
 
 /** What a person sees of it, behind the boundary, is a sentence that says to run again. */
 async function expectSentence(work: Promise<unknown>): Promise<void> {

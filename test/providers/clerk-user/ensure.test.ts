@@ -7,10 +7,19 @@ import { readUser } from "../../../providers/postgres/ledger-users";
 import type { User } from "../../../sandbox/clerk/server";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
-import { legacyUsers, MARCUS, openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../../systems";
+import {
+  legacyUsers,
+  MARCUS,
+  MIGRATION_ID,
+  openTestSystems,
+  PROJECT,
+  SARAH,
+  STACK,
+  type TestSystems,
+} from "../../systems";
 
 const { userId } = SARAH;
-const MARK = { clerk_migration: { project: PROJECT, stack: STACK } };
+const MARK = { clerk_migration: { migration: MIGRATION_ID } };
 const NEW_PASSWORD_DIGEST = legacyUsers.at(-1)?.passwordDigest ?? "";
 
 let on: TestSystems;
@@ -20,7 +29,7 @@ beforeEach(async () => {
 afterEach(() => on.close());
 
 const ensure = async (id = userId) => ensureUser(on.systems, await on.declared(id));
-const ledger = (id = userId) => readUser(on.systems.database, id);
+const ledger = (id = userId) => readUser(on.systems.database, on.migration, id);
 const signedIn = (password: string) => signIn(on.clerk.issuer, { identifier: SARAH.email, password });
 
 /** What a repetition must not do: write anything, anywhere. */
@@ -315,9 +324,12 @@ describe("a run that was cut off", () => {
   /** The ledger as a killed process leaves it: claimed, and nothing after. */
   async function claimOnly(): Promise<void> {
     await on.query(
-      `insert into clerk_migration.users (user_id, stack, clerk_instance_id, status, digest_fingerprint)
-       values ($1, $2, $3, 'creating', $4)`,
-      [userId, STACK, on.clerk.instanceId, (await on.declared(userId)).profile.digestFingerprint],
+      `insert into clerk_migration.users (user_id, stack, clerk_instance_id, status, digest_fingerprint, migration_id)
+       values ($1, $2, $3, 'creating', $4, $5)`,
+      [
+        ...[userId, STACK, on.clerk.instanceId],
+        ...[(await on.declared(userId)).profile.digestFingerprint, on.migration.migrationId],
+      ],
     );
   }
 
@@ -420,7 +432,7 @@ describe("a run that was cut off", () => {
 
     expect(onlyUser()).toMatchObject({
       id,
-      privateMetadata: { theirs: 1, clerk_migration: { project: PROJECT, stack: STACK } },
+      privateMetadata: { theirs: 1, clerk_migration: { migration: MIGRATION_ID } },
     });
     expect(await on.link(userId)).toBe(id);
     await expectNothingMoreToDo();
@@ -601,9 +613,10 @@ describe("another owner", () => {
   test("in another Clerk instance keeps its user", async () => {
     await ensure();
     const inputs = await on.declared(userId);
-    await on.query("update clerk_migration.users set clerk_instance_id = 'ins_other'");
+    await on.query("update clerk_migration.migrations set clerk_instance_id = 'ins_other'");
+    await on.restart();
     await expect(ensureUser(on.systems, inputs)).rejects.toMatchObject({ code: "other-instance" });
-    expect(await ledger()).toMatchObject({ clerkInstanceId: "ins_other", status: "linked" });
+    expect(await ledger()).toMatchObject({ status: "linked" });
   });
 });
 
@@ -621,13 +634,21 @@ test("users made at the same time are all linked, each to its own", async () => 
 
 test("isOurs wants external id and mark: either alone is somebody else's", async () => {
   const { clerkUserId } = await ensure();
-  const mark = { project: PROJECT, stack: STACK };
   const live = await on.systems.clerk.user(clerkUserId);
   if (live === undefined) throw new Error("nobody");
-  expect(isOurs(live, userId, mark)).toBe(true);
-  expect(isOurs({ ...live, externalId: null }, userId, mark)).toBe(false);
-  expect(isOurs({ ...live, mark: null }, userId, mark)).toBe(false);
-  expect(isOurs(live, userId, { ...mark, stack: "clerk-migration/other" })).toBe(false);
+  expect(isOurs(live, userId, on.migration)).toBe(true);
+  expect(isOurs({ ...live, externalId: null }, userId, on.migration)).toBe(false);
+  expect(isOurs({ ...live, mark: null }, userId, on.migration)).toBe(false);
+  expect(isOurs(live, userId, { ...on.migration, migrationId: "m_other" })).toBe(false);
+});
+
+test("isOurs reads the marks of earlier versions, which named the stack", async () => {
+  const { clerkUserId } = await ensure();
+  const live = await on.systems.clerk.user(clerkUserId);
+  if (live === undefined) throw new Error("nobody");
+  const marked = (stack: string) => ({ ...live, mark: { stack, adopted: false } });
+  expect(isOurs(marked(STACK), userId, on.migration)).toBe(true);
+  expect(isOurs(marked("clerk-migration/other"), userId, on.migration)).toBe(false);
 });
 
 async function deleteRow(): Promise<void> {

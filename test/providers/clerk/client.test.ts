@@ -19,7 +19,7 @@ const newUser = (index: number) => ({
   lastName: null,
   createdAt: null,
   password: null,
-  mark: { project: "p", stack: "p/s" },
+  mark: { migration: "m_test" },
 });
 const kinds = () => local.store.requests.map(({ kind }) => kind);
 const limited = () => local.store.requests.filter(({ status }) => status === 429);
@@ -63,7 +63,7 @@ describe("rate", () => {
         .createInvitation({
           emailAddress: `user-${index.toString()}@example.com`,
           redirectUrl: null,
-          mark: { project: "p", stack: "p/s", userId: index.toString() },
+          mark: { migration: "m_test", userId: index.toString() },
         })
         .then(() => "sent", messageOf);
     const outcomes = [];
@@ -111,7 +111,7 @@ describe("failures", () => {
       const clerk = await open();
       local.faults.add({ on: "POST /users", effect }, { on: "POST /invitations", effect });
       await expect(clerk.createUser(newUser(1))).rejects.toThrow();
-      const mark = { project: "p", stack: "p/s", userId: "1" };
+      const mark = { migration: "m_test", userId: "1" };
       await expect(
         clerk.createInvitation({ emailAddress: "a@example.com", redirectUrl: null, mark }),
       ).rejects.toThrow();

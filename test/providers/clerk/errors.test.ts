@@ -7,7 +7,7 @@ import { type Exchange, type LocalClerk, startClerk } from "../../../sandbox/cle
 import { clerkContract } from "../../clerk-contract";
 
 const ADDRESS = "ada.lovelace@example.com";
-const mark = { project: "p", stack: "p/s" };
+const mark = { migration: "m_test" };
 
 const exchanges: Exchange[] = [];
 let local: LocalClerk;

@@ -20,7 +20,7 @@ async function openWithUser() {
     lastName: null,
     createdAt: null,
     password: null,
-    mark: { project: "p", stack: "p/s" },
+    mark: { migration: "m_test" },
   });
   return { clerk, userId: user.id };
 }

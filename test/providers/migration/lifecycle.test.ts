@@ -19,12 +19,13 @@ const ensure = async (userId: string) => ensureUser(on.systems, await on.declare
 
 test("makes the ledger, and the second time nothing", async () => {
   await on.query("drop schema clerk_migration cascade");
+  await on.restart();
   await ensureMigration(on.systems, on.migration);
   expect(await hasLedger(on.systems.database)).toBe(true);
   await ensure(SARAH.userId);
 
   await ensureMigration(on.systems, on.migration);
-  expect(await readUser(on.systems.database, SARAH.userId)).toMatchObject({ status: "linked" });
+  expect(await readUser(on.systems.database, on.migration, SARAH.userId)).toMatchObject({ status: "linked" });
 });
 
 test("refuses a key of another instance than the one it is pinned to, and makes nothing", async () => {

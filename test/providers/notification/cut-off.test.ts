@@ -20,7 +20,7 @@ afterEach(() => on.close());
 
 const invite = async (): Promise<NotificationOutputs> =>
   ensureNotification(on.systems, await on.notification(userId));
-const ledger = () => readNotification(on.systems.database, { userId, number: 0 });
+const ledger = () => readNotification(on.systems.database, on.migration, { userId, number: 0 });
 const invitations = () => [...on.clerk.store.invitations.values()].map(({ status }) => status);
 const changeLedger = (set: string) => on.query(`update clerk_migration.notifications set ${set}`);
 

@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => on.close());
 
-const ledger = () => readNotification(on.systems.database, { userId, number: 0 });
+const ledger = () => readNotification(on.systems.database, on.migration, { userId, number: 0 });
 const move = async () => {
   await on.query("update users set email = $1 where user_id = $2", [NEW, userId]);
   await ensureUser(on.systems, await on.declared(userId));

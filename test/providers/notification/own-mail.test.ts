@@ -38,7 +38,7 @@ const own = (changes: Readonly<Record<string, string>> = {}) => ({
 const tell = async (changes?: Readonly<Record<string, string>>) =>
   ensureNotification(on.systems, await on.notification(userId, own(changes)));
 const page = () => on.settings().clerkInviteRedirectUrl ?? "";
-const entry = () => readNotification(on.systems.database, { userId, number: 0 });
+const entry = () => readNotification(on.systems.database, on.migration, { userId, number: 0 });
 const tokens = () => [...on.clerk.store.signInTokens.values()];
 const linkIn = (text = "") => /https?:\/\/\S+__clerk_ticket=\S+/.exec(text)?.[0] ?? "";
 /** What people decide who have looked into the mail server's log. */
@@ -48,7 +48,7 @@ const decide = (resend: number) => {
 
 describe("a sign-in link", () => {
   test("reaches the user over TLS, after a login, and signs the right user in, once", async () => {
-    const live = await readUser(on.systems.database, userId);
+    const live = await readUser(on.systems.database, on.migration, userId);
 
     const outputs = await tell();
 

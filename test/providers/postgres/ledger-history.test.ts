@@ -3,9 +3,10 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { type Database, openDatabase, readOnly } from "../../../providers/postgres/database";
+import { type Connection, type Database, openDatabase, readOnly } from "../../../providers/postgres/database";
 import { readLedger } from "../../../providers/postgres/ledger";
 import { eventsBetween, eventsOfUser, numberedRuns } from "../../../providers/postgres/ledger-events";
+import { ownerOf } from "../../../providers/postgres/ledger-migrations";
 import { mailTimes } from "../../../providers/postgres/ledger-notifications";
 import { purgeable } from "../../../providers/postgres/ledger-retired";
 import { ensureLedger, pendingSteps, readLedgerVersion } from "../../../providers/postgres/ledger-steps";
@@ -89,7 +90,7 @@ async function catalogue(): Promise<Record<string, string>> {
      union all
      select 'trigger ' || tgrelid::regclass || '.' || tgname, pg_get_triggerdef(pg_trigger.oid)
      from pg_trigger join pg_class class on class.oid = tgrelid
-     where relnamespace = to_regnamespace('clerk_migration')
+     where relnamespace = to_regnamespace('clerk_migration') and not tgisinternal
      union all
      select 'function ' || oid::regprocedure, pg_get_functiondef(oid)
      from pg_proc where pronamespace = to_regnamespace('clerk_migration')
@@ -105,8 +106,14 @@ async function catalogue(): Promise<Record<string, string>> {
 
 /** All that is read of it, as any command does. */
 async function readAll() {
+  const ownerNow = (connection: Connection) =>
+    ownerOf(
+      connection,
+      { stack: STACK, clerkInstanceId: "ins_1", migrationId: "" },
+      "public.users.clerk_user_id",
+    );
   return readOnly(database, async (connection) => ({
-    ledger: await readLedger(connection, STACK),
+    ledger: await readLedger(connection, await ownerNow(connection)),
     mails: await mailTimes(connection, "ins_1", new Date("2026-01-01")),
     runs: await numberedRuns(connection, STACK),
     events: (await eventsBetween(connection, STACK, new Date(0), null)).length,
@@ -157,10 +164,14 @@ describe("a newer ledger", () => {
   test("stops an older checkout, which writes nothing and says which step each is at", async () => {
     await ensureLedger(database);
     await database.query("insert into clerk_migration.steps values (999, 'later', now(), 'somebody')");
-    const { to } = { to: 1 };
+    const to = Math.max(
+      ...readdirSync(join(__dirname, "../../../providers/postgres/ledger")).map(Number.parseFloat),
+    );
     const sentence = `The ledger (schema clerk_migration) is at step 999, and this checkout knows steps up to ${to.toString()}. Use the newer checkout`;
     await expect(ensureLedger(database)).rejects.toThrow(sentence);
-    await expect(readOnly(database, (connection) => readLedger(connection, STACK))).rejects.toThrow(sentence);
+    await expect(
+      readOnly(database, (connection) => readLedger(connection, { stack: STACK, migrationId: "m_1" })),
+    ).rejects.toThrow(sentence);
     await expect(readOnly(database, readLedgerVersion)).rejects.toMatchObject({ code: "newer-ledger" });
   });
 });

@@ -465,7 +465,10 @@ describe("a database user with few rights", () => {
     const own = openDatabase(visitor, 1);
     await ensureLedger(own);
     await own.query(
-      "insert into clerk_migration.users (user_id, stack, clerk_instance_id, status) values ('1', 'p/s', 'ins_1', 'creating')",
+      "insert into clerk_migration.migrations (migration_id, link, clerk_instance_id) values ('m_1', 'l', 'ins_1')",
+    );
+    await own.query(
+      "insert into clerk_migration.users (migration_id, user_id, stack, clerk_instance_id, status) values ('m_1', '1', 'p/s', 'ins_1', 'creating')",
     );
     await own.query(
       "insert into clerk_migration.runs (stack, clerk_instance_id, planned) values ('p/s', 'ins_1', '{}')",

@@ -43,7 +43,7 @@ afterEach(async () => {
 test("a role that may only select is enough for a preview", async () => {
   const seen = await readOnly(reader, async (connection) => ({
     rows: await readUsers(connection, defaultUsersTable),
-    ledger: await readLedger(connection, "p/s"),
+    ledger: await readLedger(connection, { stack: "p/s", migrationId: "m_1" }),
   }));
   expect(seen.rows).toHaveLength(44);
   expect(seen.ledger.users.size).toBe(0);
@@ -73,7 +73,9 @@ test("a role that may not empty the column of the digests is told so where diges
 
 test("a role that may not read the ledger is told so", async () => {
   await ensureLedger(owner);
-  const message = await readOnly(reader, (connection) => readLedger(connection, "p/s")).catch(messageOf);
+  const message = await readOnly(reader, (connection) =>
+    readLedger(connection, { stack: "p/s", migrationId: "m_1" }),
+  ).catch(messageOf);
   expect(message).toContain("The database user lacks a privilege");
   expect(message).not.toContain("s3cret");
 });

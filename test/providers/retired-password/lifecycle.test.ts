@@ -21,7 +21,7 @@ import { ensureRetired, restorePassword } from "../../../providers/retired-passw
 import { parseSealKey, requireKey, seal, unseal } from "../../../providers/retired-password/seal";
 import { signIn } from "../../../sandbox/clerk/sign-in";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
-import { MARCUS, openTestSystems, PROJECT, SARAH, STACK, type TestSystems } from "../../systems";
+import { MARCUS, openTestSystems, SARAH, STACK, type TestSystems } from "../../systems";
 
 const { userId } = SARAH;
 const KEY = randomBytes(32).toString("base64");
@@ -85,12 +85,11 @@ describe("retiring", () => {
         userId,
       ])
     )[0]?.hash;
-  const entry = () => readRetired(on.systems.database, userId);
+  const entry = () => readRetired(on.systems.database, on.migration, userId);
   const rollBack = async () => {
-    const held = await readUser(on.systems.database, userId);
+    const held = await readUser(on.systems.database, on.migration, userId);
     if (held === undefined) throw new Error("nobody is held");
-    const owner = await on.systems.writer(STACK);
-    await rollBackUser(on.systems, owner, { project: PROJECT, stack: STACK }, held);
+    await rollBackUser(on.systems, await on.systems.writer(on.migration), held);
   };
 
   test("seals the digest of whoever has arrived, once, and the next plan sees no difference", async () => {
@@ -127,10 +126,10 @@ describe("retiring", () => {
     await arrive();
     const week = { ...retireNow, retireAfterDays: "7" };
     expect((await planned(week)).retire).toBe("too-recent");
-    await recordArrivals(on.systems.database, STACK, (await on.world()).arrivals);
+    await recordArrivals(on.systems.database, on.migration, (await on.world()).arrivals);
     await on.query("update clerk_migration.users set arrived_at = arrived_at - interval '8 days'");
     await arrive();
-    await recordArrivals(on.systems.database, STACK, (await on.world()).arrivals);
+    await recordArrivals(on.systems.database, on.migration, (await on.world()).arrivals);
     expect((await planned(week)).retire).toBe("now");
     expect(describePlan((await planned(week)).plan, on.settings(week, { DIGEST_SEAL_KEY: KEY }))).toContain(
       "Digests: 1 to be sealed and taken out of the table, 0 are out already",
