@@ -7,6 +7,8 @@ export interface Call {
   /** The value of a `{name}` in the route's path. */
   param(name: string): string;
   readonly query: URLSearchParams;
+  /** The page that asks, as its browser says; undefined for whoever is no browser. */
+  readonly origin: string | undefined;
   /** Parsed JSON (or form); undefined if nothing was sent. */
   readonly body: unknown;
 }

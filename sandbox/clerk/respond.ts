@@ -140,6 +140,7 @@ async function answerTo(api: Api, arrival: Arrival, match: Match | Refusal, kind
     return await match.route.handle(api.instance, {
       param: match.param,
       query: arrival.url.searchParams,
+      origin: arrival.headers.origin,
       body,
     });
   } catch (error) {

@@ -12,7 +12,14 @@ export interface SessionSigner {
   jwks(): object;
   /** The public key as PEM: `jwtKey` for `@clerk/backend`'s `verifyToken`. */
   publicKeyPem(): string;
-  sign(user: User, session: Session, issuer: string, now: number): Promise<string>;
+  /** `origin`: the page that the token is made for, Clerk's `azp`. */
+  sign(
+    user: User,
+    session: Session,
+    issuer: string,
+    now: number,
+    origin: string | undefined,
+  ): Promise<string>;
 }
 
 /** `keyId` is the instance's id, as it is at Clerk. */
@@ -26,10 +33,10 @@ export function createSessionSigner(keyId: string): SessionSigner {
       keys: [{ ...pair().publicKey.export({ format: "jwk" }), kid: keyId, alg: "RS256", use: "sig" }],
     }),
     publicKeyPem: () => pair().publicKey.export({ type: "spki", format: "pem" }).toString(),
-    sign(user, session, issuer, now) {
+    sign(user, session, issuer, now, origin) {
       const seconds = Math.floor(now / 1000);
       // The claim Clerk's migration guide recommends: the application goes on seeing its own ids.
-      return new SignJWT({ sid: session.id, userId: user.externalId ?? user.id })
+      return new SignJWT({ azp: origin, sid: session.id, userId: user.externalId ?? user.id })
         .setProtectedHeader({ alg: "RS256", kid: keyId, typ: "JWT" })
         .setIssuer(issuer)
         .setSubject(user.id)

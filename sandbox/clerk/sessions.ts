@@ -12,8 +12,15 @@ export interface SignedIn {
   readonly token: string;
 }
 
-/** The user is in: a session, a token for it, and the marks that tell a migration of it. */
-export async function openSession(instance: Instance, userId: string): Promise<SignedIn> {
+/**
+ * The user is in: a session, a token for it, and the marks that tell a migration of it. The token is made for `origin`, the
+ * page that asked.
+ */
+export async function openSession(
+  instance: Instance,
+  userId: string,
+  origin: string | undefined,
+): Promise<SignedIn> {
   const now = instance.now();
   const user = instance.store.changeUser(userId, {
     lastSignInAt: now,
@@ -31,7 +38,7 @@ export async function openSession(instance: Instance, userId: string): Promise<S
     expireAt: now + WEEK,
   };
   instance.store.sessions.set(session.id, session);
-  return { user, session, token: await instance.signer.sign(user, session, instance.issuer, now) };
+  return { user, session, token: await instance.signer.sign(user, session, instance.issuer, now, origin) };
 }
 
 export function revokeSessions(instance: Instance, userId: string): void {

@@ -27,11 +27,15 @@ const answered = z.object({
 
 const refused = z.object({ errors: z.array(z.object({ code: z.string() })) });
 
-/** Signs in as a browser would, at the Frontend API of the local Clerk. */
-export async function signIn(issuer: string, credentials: Credentials): Promise<SignInOutcome> {
+/** Signs in as a browser would that shows a page of `origin`, at the Frontend API of the local Clerk. */
+export async function signIn(
+  issuer: string,
+  credentials: Credentials,
+  origin?: string,
+): Promise<SignInOutcome> {
   const response = await fetch(`${issuer}/v1/client/sign_ins`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(origin === undefined ? {} : { origin }) },
     body: JSON.stringify(credentials),
   });
   const body: unknown = await response.json();

@@ -20,6 +20,8 @@ import { type Stack, startStack } from "./stack";
 
 const legacy = sampleUsers.filter((user) => user.clerkUserId === null);
 const STACK = "clerk-migration/sandbox";
+/** Of the application's front end. */
+const ORIGIN = "https://app.example.com";
 const keys = [randomBytes(32), randomBytes(32)].map((bytes) => bytes.toString("base64"));
 const [first = "", second = ""] = keys;
 /** Calls support, and has not signed in with Clerk. */
@@ -89,6 +91,7 @@ async function asking<T>(login: string, work: (url: string) => Promise<T>): Prom
     parseSettings({
       ...clerkSettings(stack.databaseUrl, stack.clerk),
       CLERK_INSTANCE_ID: stack.clerk.instanceId,
+      CLERK_AUTHORIZED_PARTIES: ORIGIN,
       LEGACY_LOGIN: login,
       POLL_SECONDS: "0",
       SECURE_COOKIES: "off",
@@ -121,7 +124,8 @@ async function byOldDoor(url: string, user = SARAH): Promise<string | undefined>
 }
 
 async function byClerk(url: string): Promise<string | undefined> {
-  const session = await signIn(stack.clerk.issuer, { identifier: SARAH.email, password: SARAH.password });
+  const credentials = { identifier: SARAH.email, password: SARAH.password };
+  const session = await signIn(stack.clerk.issuer, credentials, ORIGIN);
   if (session.status !== "complete") return undefined;
   const answer = await fetch(`${url}/chat-sessions`, {
     headers: { authorization: `Bearer ${session.token}` },

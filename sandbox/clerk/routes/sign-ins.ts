@@ -42,11 +42,11 @@ export const signInRoutes: readonly Route[] = [
  * Accepts `{identifier, password}` or `{strategy: "ticket", ticket}`. The session token is
  * `client.sessions[0].last_active_token.jwt`, as it is at Clerk; `response.status` says whether there is one.
  */
-async function createSignIn(instance: Instance, { body }: Call): Promise<Answer> {
+async function createSignIn(instance: Instance, { body, origin }: Call): Promise<Answer> {
   const given = parse(attempt, body);
   if (given.ticket !== undefined || given.strategy === "ticket") {
     const user = redeem(instance, given.ticket ?? "");
-    return json(attemptJson("sign_in_attempt", "complete", await openSession(instance, user.id)));
+    return json(attemptJson("sign_in_attempt", "complete", await openSession(instance, user.id, origin)));
   }
   const user = userByIdentifier(instance, given.identifier ?? "");
   if (given.password === undefined) {
@@ -58,7 +58,7 @@ async function createSignIn(instance: Instance, { body }: Call): Promise<Answer>
   if (instance.settings.deviceTrust && !user.bypassClientTrust) {
     return json(attemptJson("sign_in_attempt", "needs_client_trust"));
   }
-  return json(attemptJson("sign_in_attempt", "complete", await openSession(instance, user.id)));
+  return json(attemptJson("sign_in_attempt", "complete", await openSession(instance, user.id, origin)));
 }
 
 function userByIdentifier({ store }: Instance, identifier: string): User {

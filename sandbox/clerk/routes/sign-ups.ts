@@ -33,7 +33,7 @@ export const signUpRoutes: readonly Route[] = [
 ];
 
 /** For people who are new here, with or without an invitation. Nobody proves an address by a code: it counts as proven. */
-async function createSignUp(instance: Instance, { body }: Call): Promise<Answer> {
+async function createSignUp(instance: Instance, { body, origin }: Call): Promise<Answer> {
   const given = parse(attempt, body);
   const invitation = given.ticket === undefined ? undefined : pendingInvitation(instance, given.ticket);
   if (!invitation && instance.settings.signUpMode !== "public") throw signUpRestricted();
@@ -60,7 +60,7 @@ async function createSignUp(instance: Instance, { body }: Call): Promise<Answer>
     const accepted: Invitation = { ...invitation, status: "accepted", updatedAt: instance.now() };
     instance.store.invitations.set(accepted.id, accepted);
   }
-  return json(attemptJson("sign_up_attempt", "complete", await openSession(instance, user.id)));
+  return json(attemptJson("sign_up_attempt", "complete", await openSession(instance, user.id, origin)));
 }
 
 function pendingInvitation(instance: Instance, ticket: string): Invitation {
