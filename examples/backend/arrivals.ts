@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Systems } from "./systems";
+import type { Database, Systems } from "./systems";
 import { userIdFrom } from "./users";
 
 /** Somebody who was seen to have signed in with Clerk. */
@@ -15,7 +15,7 @@ export interface Seen {
  * `LEGACY_LOGIN=on`). Safe to repeat, in any order; answers who was new. People without a row are passed over.
  */
 export async function recordArrivals(
-  { database, settings }: Systems,
+  { database, settings }: Pick<Systems, "settings"> & { readonly database: Database },
   seen: readonly Seen[],
 ): Promise<string[]> {
   const { rows } = await database.query(

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from "fastify";
 
-import { CLERK_COOKIE, userOfToken } from "./clerk-door";
+import { userOfToken } from "./clerk-door";
+import { CLERK_COOKIE, cookieOf, sessionCookie } from "./cookies";
 import { Refusal } from "./errors";
-import { SESSION_COOKIE, userOfSession } from "./sessions";
+import { userOfSession } from "./sessions";
 import type { Systems } from "./systems";
 import type { AppUser } from "./users";
 
@@ -16,9 +17,9 @@ export type Authenticate = (request: FastifyRequest) => Promise<Authenticated>;
 /** Clerk's door first; the legacy session only where there is no valid Clerk session. */
 export function authenticateWith(systems: Systems): Authenticate {
   return async (request) => {
-    const arrived = await userOfToken(systems, bearerToken(request) ?? request.cookies[CLERK_COOKIE]);
+    const arrived = await userOfToken(systems, bearerToken(request) ?? cookieOf(request, CLERK_COOKIE));
     if (arrived !== undefined) return { user: arrived, door: "clerk" };
-    const user = await userOfSession(systems, request.cookies[SESSION_COOKIE]);
+    const user = await userOfSession(systems, cookieOf(request, sessionCookie(systems.settings)));
     if (user !== undefined) return { user, door: "legacy" };
     throw new Refusal(401, "Sign in first.");
   };

@@ -1,16 +1,16 @@
-import { verifyToken } from "@clerk/backend";
-import { TokenVerificationError, TokenVerificationErrorReason } from "@clerk/backend/errors";
+import { verifyJwt } from "@clerk/backend/jwt";
 import { z } from "zod";
 
 import { recordArrivals } from "./arrivals";
+import { storable } from "./bodies";
+import { Refusal } from "./errors";
 import type { Systems } from "./systems";
 import { type AppUser, unlinkedUser, userByClerkId } from "./users";
 
-/** Where Clerk's browser library keeps the session token. */
-export const CLERK_COOKIE = "__session";
-
 const claimsSchema = z.object({
-  sub: z.string(),
+  sub: storable,
+  /** Tokens of a template, and machines' tokens, are signed with the same key and have no session. */
+  sid: z.string(),
   /** `{{user.external_id || user.id}}`, if the instance's session token is customised so. */
   userId: z.unknown().optional(),
   external_id: z.unknown().optional(),
@@ -21,13 +21,6 @@ const claimsSchema = z.object({
 });
 
 type Claims = z.infer<typeof claimsSchema>;
-
-/** Failures that are not the token's: the client is told to come back, not to sign in. */
-const ourFailures: readonly string[] = [
-  TokenVerificationErrorReason.RemoteJWKFailedToLoad,
-  TokenVerificationErrorReason.RemoteJWKMissing,
-  TokenVerificationErrorReason.InvalidSecretKey,
-];
 
 /** The user whom a valid Clerk session token names. Coming through this door is an arrival. */
 export async function userOfToken(systems: Systems, token: string | undefined): Promise<AppUser | undefined> {
@@ -41,40 +34,38 @@ export async function userOfToken(systems: Systems, token: string | undefined): 
   return { ...user, hasArrived: true };
 }
 
-/** undefined where the token is not one of our instance's, or no longer good. */
-async function verifiedClaims({ settings }: Systems, token: string): Promise<Claims | undefined> {
-  if (!isSigned(token)) return undefined;
-  try {
-    const claims = await verifyToken(token, {
-      secretKey: settings.clerkSecretKey,
-      apiUrl: settings.clerkApiUrl,
-      issuer: settings.clerkIssuerUrl,
-      ...(settings.authorizedParties === undefined ? {} : { authorizedParties: settings.authorizedParties }),
-    });
-    return claimsSchema.parse(claims);
-  } catch (error) {
-    if (error instanceof TokenVerificationError && !ourFailures.includes(error.reason)) return undefined;
-    throw error;
-  }
+/** undefined where the token is not one of our instance's and front ends', or no longer good. */
+async function verifiedClaims({ settings, findKey }: Systems, token: string): Promise<Claims | undefined> {
+  const kid = keyNameOf(token);
+  if (kid === undefined) return undefined;
+  const key = await findKey(kid).catch((cause: unknown) => {
+    // Not the token's fault: the client is told to come back, not to sign in.
+    throw new Refusal(503, "Sessions cannot be checked now. Try again.", { cause });
+  });
+  if (key === undefined) return undefined;
+  const claims = await verifyJwt(token, {
+    key: { ...key, alg: "RS256" },
+    issuer: settings.clerkIssuerUrl,
+    authorizedParties: [...settings.authorizedParties],
+    // The key is at hand, so whatever fails is the token's fault. Asking for the error's class would go wrong: Clerk's
+    // library brings one to each of its bundles.
+  }).catch(() => undefined);
+  return claimsSchema.safeParse(claims).data;
 }
 
-const header = z.object({ kid: z.string() });
+const header = z.object({ kid: z.string().min(1), alg: z.literal("RS256") });
 
-/** Three parts, the first of which names a key: what is none of these would only make the verification stumble. */
-function isSigned(token: string): boolean {
+/** Which key a token says it is signed with; undefined where it is no token. */
+function keyNameOf(token: string): string | undefined {
   const parts = token.split(".");
-  if (parts.length !== 3) return false;
-  return parts.slice(0, 2).every(isObject) && header.safeParse(objectIn(parts[0] ?? "")).success;
+  if (parts.length !== 3) return undefined;
+  return header.safeParse(jsonIn(parts[0] ?? "")).data?.kid;
 }
 
-function isObject(part: string): boolean {
-  return objectIn(part) !== undefined;
-}
-
-function objectIn(part: string): object | undefined {
+function jsonIn(part: string): unknown {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
-    return typeof value === "object" && value !== null ? value : undefined;
+    return value;
   } catch {
     return undefined;
   }

@@ -3,8 +3,9 @@ export class Refusal extends Error {
   constructor(
     readonly statusCode: number,
     message: string,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
     this.name = "Refusal";
   }
 }

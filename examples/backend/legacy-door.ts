@@ -1,23 +1,19 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 
-import { parseBody } from "./bodies";
+import { parseBody, storable } from "./bodies";
+import { cookieOf, cookieOptions, sessionCookie } from "./cookies";
 import { Refusal } from "./errors";
 import { dummyDigest, isDigest } from "./legacy-passwords";
-import { TIME_WINDOW_MS, tooMany } from "./rate-limits";
-import { closeSession, openSession, SESSION_COOKIE } from "./sessions";
+import { limitTries, TIME_WINDOW_MS } from "./rate-limits";
+import { closeSession, type NewSession, openSession } from "./sessions";
 import type { Systems } from "./systems";
 import { hashOf } from "./tokens";
 import { trickle } from "./trickle";
 import { isShut, type LegacyUser, legacyUserByEmail } from "./users";
 
 const credentials = z.object({
-  // Postgres takes no NUL.
-  email: z
-    .string()
-    .min(1)
-    .max(320)
-    .regex(/^[^\0]*$/),
+  email: storable.min(1).max(320),
   password: z.string().min(1).max(1024),
 });
 
@@ -36,30 +32,20 @@ export function legacyDoor(app: FastifyInstance, systems: Systems): void {
 
   app.post("/login", { config: { rateLimit: perIp } }, async (request, reply) => {
     const { email, password } = parseBody(credentials, request.body);
-    const limit = await countTry(request);
-    if (!limit.isAllowed && limit.isExceeded) {
-      void reply.header("retry-after", limit.ttlInSeconds);
-      throw tooMany();
-    }
+    await limitTries(request, reply, countTry);
     const user = await passwordHolder(systems, email, password);
     if (user === undefined) throw wrong();
     await trickle(systems, user, password, request.log);
-    const session = await openSession(systems, user.userId);
+    const session = await openSession(systems, user.userId, user.passwordDigest);
     if (session === undefined) throw wrong();
-    void reply.setCookie(SESSION_COOKIE, session.token, {
-      path: "/",
-      httpOnly: true,
-      sameSite: "lax",
-      secure: settings.secureCookies,
-      expires: session.expiresAt,
-    });
+    await replaceSession(systems, request, reply, session);
     return { userId: user.userId };
   });
 
   app.post("/logout", async (request, reply) => {
-    const token = request.cookies[SESSION_COOKIE];
+    const token = cookieOf(request, sessionCookie(settings));
     if (token !== undefined) await closeSession(systems, token);
-    return reply.clearCookie(SESSION_COOKIE, { path: "/" }).code(204).send();
+    return reply.clearCookie(sessionCookie(settings), cookieOptions(settings)).code(204).send();
   });
 }
 
@@ -77,6 +63,22 @@ export async function passwordHolder(
   if (isDigest(digest)) return (await comparePassword(password, digest)) ? user : undefined;
   await comparePassword(password, dummyDigest(settings.bcryptCost));
   return undefined;
+}
+
+/** The session that the request came with ends: nobody who knew it before the login is in afterwards. */
+export async function replaceSession(
+  systems: Systems,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  session: NewSession,
+): Promise<void> {
+  const name = sessionCookie(systems.settings);
+  const before = cookieOf(request, name);
+  if (before !== undefined) await closeSession(systems, before);
+  void reply.setCookie(name, session.token, {
+    ...cookieOptions(systems.settings),
+    expires: session.expiresAt,
+  });
 }
 
 /** The limiter's memory holds no addresses. */

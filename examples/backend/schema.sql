@@ -31,13 +31,29 @@ create or replace view arrived_users as
   join users u on u.user_id = a.user_id
   where a.clerk_user_id is null or a.clerk_user_id = u.clerk_user_id;
 
+-- Who has not signed in with Clerk yet, and must not come through the legacy door all the same.
+create table if not exists barred_users (
+  user_id uuid primary key references users on delete cascade,
+  -- A rollback takes the link away and so ends it.
+  clerk_user_id text not null,
+  -- banned, deleted: in Clerk. password: reset or changed there, so that the legacy one is over.
+  reason text not null check (reason in ('banned', 'deleted', 'password')),
+  barred_at timestamptz not null default now()
+);
+
+-- For whom Clerk alone decides: unless LEGACY_LOGIN is on, the legacy door is shut for them.
+create or replace view shut_users as
+  select user_id from arrived_users
+  union
+  select u.user_id from barred_users b join users u on u.user_id = b.user_id and u.clerk_user_id = b.clerk_user_id;
+
 -- How far the poll has read: Clerk's last_sign_in_at, in milliseconds.
 create table if not exists arrival_poll (
   only_row boolean primary key default true check (only_row),
   seen_until bigint not null
 );
 
--- Legacy passwords that a login has set in Clerk. Never the password itself.
+-- Whose legacy password this backend has set in Clerk, at a login or with a new one. Never the password itself.
 create table if not exists trickled_passwords (
   user_id uuid primary key references users on delete cascade,
   -- A user who is migrated anew, after a rollback, gets it anew.

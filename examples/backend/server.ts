@@ -8,11 +8,17 @@ import { chats } from "./chats";
 import { Refusal } from "./errors";
 import { legacyDoor } from "./legacy-door";
 import { loggerOptions, type LogStream } from "./logging";
-import { passwordReset } from "./password-reset";
+import { isForeign } from "./origins";
+import { passwordDoor } from "./password-door";
 import { COUNTED, tooMany } from "./rate-limits";
 import { closeAllSessions } from "./sessions";
 import { ensureSchema, type Systems } from "./systems";
 import { webhooks } from "./webhooks";
+
+/** In bytes: credentials are short. Webhooks have their own. */
+const LARGEST_BODY = 16 * 1024;
+/** Nobody holds a connection by sending slowly. */
+const SLOWEST_REQUEST_MS = 15_000;
 
 /** Everything but a port. Makes its tables; closing it ends the poll, not the systems. */
 export async function openServer(systems: Systems, logStream?: LogStream): Promise<FastifyInstance> {
@@ -22,6 +28,8 @@ export async function openServer(systems: Systems, logStream?: LogStream): Promi
 
   const app = fastify({
     logger: loggerOptions(logStream),
+    bodyLimit: LARGEST_BODY,
+    requestTimeout: SLOWEST_REQUEST_MS,
     ...(settings.trustProxy === undefined ? {} : { trustProxy: settings.trustProxy }),
   });
   app.setErrorHandler((error, request, reply) => {
@@ -31,10 +39,15 @@ export async function openServer(systems: Systems, logStream?: LogStream): Promi
   });
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: "There is nothing here." }));
 
+  app.addHook("onRequest", async (request, reply) => {
+    // Whose answer it is depends on the cookie and the token: nothing in between may keep it.
+    void reply.header("cache-control", "no-store");
+    if (isForeign(settings, request)) throw new Refusal(403, "This comes from another site.");
+  });
   await app.register(cookie);
   await app.register(rateLimit, { global: false, cache: COUNTED, errorResponseBuilder: tooMany });
   legacyDoor(app, systems);
-  passwordReset(app, systems);
+  passwordDoor(app, systems);
   chats(app, systems, authenticateWith(systems));
   webhooks(app, systems);
 

@@ -3,14 +3,43 @@ import { z } from "zod";
 /** until-arrived: for whoever has not signed in with Clerk yet. on: for everybody. off: for nobody. */
 export type LegacyLogin = "until-arrived" | "on" | "off";
 
+/** This machine, where nobody listens in between. */
+const isLoopback = (host: string) => /^(localhost|.+\.localhost|127(\.\d+){3}|\[?::1\]?)$/.test(host);
+
+const isWebAddress = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+
+const isPrivate = (text: string) => {
+  if (!URL.canParse(text)) return true;
+  const { protocol, hostname } = new URL(text);
+  return protocol !== "http:" || isLoopback(hostname);
+};
+
 const webAddress = (name: string) =>
   z
     .string(`${name} is not set.`)
-    .refine(
-      (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
-      `${name} is not a web address.`,
-    )
+    .refine(isWebAddress, `${name} is not a web address.`)
+    .refine(isPrivate, `${name} has to begin with https://; http:// is for this machine alone.`)
     .transform((text) => text.replace(/\/+$/, ""));
+
+const isEncrypted = (text: string) => {
+  if (!URL.canParse(text)) return true;
+  const { hostname, searchParams } = new URL(text);
+  const host = searchParams.get("host") ?? hostname;
+  return host === "" || host.startsWith("/") || isLoopback(host) || searchParams.has("sslmode");
+};
+
+const origins = (name: string) =>
+  z
+    .string(`${name} is not set: it takes the origins of your front ends, with commas.`)
+    .transform((text) => text.split(",").map((origin) => origin.trim()))
+    .refine(
+      (given) => given.every((origin) => isWebAddress(origin) && new URL(origin).origin === origin),
+      `${name} takes origins, such as https://app.example.com, with commas.`,
+    )
+    .refine(
+      (given) => given.every(isPrivate),
+      `Every origin in ${name} has to begin with https://; http:// is for this machine alone.`,
+    );
 
 const switched = (name: string) =>
   z.enum(["on", "off"], `${name} has to be on or off.`).transform((text) => text === "on");
@@ -26,7 +55,12 @@ const count = (name: string, least: number, most: number) =>
     );
 
 const shape = {
-  DATABASE_URL: z.string("DATABASE_URL is not set."),
+  DATABASE_URL: z
+    .string("DATABASE_URL is not set.")
+    .refine(
+      isEncrypted,
+      "DATABASE_URL leads to another machine: add ?sslmode=verify-full, or ?sslmode=disable where the network is yours.",
+    ),
   CLERK_SECRET_KEY: z
     .string("CLERK_SECRET_KEY is not set.")
     .regex(/^sk_(test|live)_\S+$/, "CLERK_SECRET_KEY is not a Clerk secret key: it starts with sk_."),
@@ -37,10 +71,7 @@ const shape = {
     .startsWith("whsec_", "CLERK_WEBHOOK_SIGNING_SECRET starts with whsec_.")
     .optional(),
   CLERK_INSTANCE_ID: z.string().startsWith("ins_", "CLERK_INSTANCE_ID starts with ins_.").optional(),
-  CLERK_AUTHORIZED_PARTIES: z
-    .string()
-    .transform((text) => text.split(",").map((origin) => origin.trim()))
-    .optional(),
+  CLERK_AUTHORIZED_PARTIES: origins("CLERK_AUTHORIZED_PARTIES"),
   LEGACY_LOGIN: z
     .enum(["until-arrived", "on", "off"], "LEGACY_LOGIN has to be until-arrived, on or off.")
     .default("until-arrived"),
@@ -56,7 +87,14 @@ const shape = {
   PORT: count("PORT", 0, 65_535).default(3001),
 };
 
-const settingsSchema = z.object(shape).transform((given) => ({
+const whole = z
+  .object(shape)
+  .refine(
+    ({ SECURE_COOKIES, HOST }) => SECURE_COOKIES || isLoopback(HOST),
+    "SECURE_COOKIES=off is for this machine alone, and HOST lets others in.",
+  );
+
+const settingsSchema = whole.transform((given) => ({
   databaseUrl: given.DATABASE_URL,
   clerkSecretKey: given.CLERK_SECRET_KEY,
   /** The Frontend API: the `iss` of every session token. */
@@ -66,7 +104,7 @@ const settingsSchema = z.object(shape).transform((given) => ({
   webhookSigningSecret: given.CLERK_WEBHOOK_SIGNING_SECRET,
   /** Webhooks of any other instance are refused. */
   clerkInstanceId: given.CLERK_INSTANCE_ID,
-  /** Origins whose session tokens are taken. Not given: any. */
+  /** Origins of the front ends: whose session tokens are taken, and from where browsers may send anything. */
   authorizedParties: given.CLERK_AUTHORIZED_PARTIES,
   legacyLogin: given.LEGACY_LOGIN satisfies LegacyLogin,
   trickle: given.TRICKLE,

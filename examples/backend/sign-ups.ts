@@ -1,15 +1,13 @@
-import type { ClerkClient, User } from "@clerk/backend";
-import { isClerkAPIResponseError } from "@clerk/backend/errors";
+import type { User } from "@clerk/backend";
 import type { PoolClient } from "pg";
 import { z } from "zod";
 
 import { recordArrivals } from "./arrivals";
+import { liveUser } from "./clerk-user";
 import { Refusal } from "./errors";
-import type { Systems } from "./systems";
+import { isMarked } from "./migration";
+import { inTransaction, type Systems } from "./systems";
 import { userIdFrom } from "./users";
-
-/** What the migration writes into the private metadata of users it makes. */
-const MARK = "clerk_migration";
 
 /**
  * migrated: made by the migration, nothing to do. known: has a row. gone: deleted in Clerk meanwhile. inserted: a new
@@ -31,22 +29,12 @@ export async function welcome(systems: Systems, created: Created): Promise<SignU
   // The event may be late: what Clerk says now is what counts.
   const user = await liveUser(clerk, created.clerkUserId);
   if (user === undefined) return "gone";
-  if (user.privateMetadata[MARK] !== undefined || (await hasRow(systems, user.externalId))) return "migrated";
+  if (isMarked(user.privateMetadata) || (await hasRow(systems, user.externalId))) return "migrated";
 
-  const connection = await database.connect();
-  try {
-    await connection.query("begin");
-    const outcome = await addRow(connection, user);
-    await connection.query("commit");
-    // Clerk has proven the address, the legacy password has not: from now on only Clerk's door is theirs.
-    if (outcome === "linked") await recordArrivals(systems, [{ clerkUserId: user.id, externalId: null }]);
-    return outcome;
-  } catch (error) {
-    await connection.query("rollback").catch(() => undefined);
-    throw error;
-  } finally {
-    connection.release();
-  }
+  const outcome = await inTransaction(database, (connection) => addRow(connection, user));
+  // Clerk has proven the address, the legacy password has not: from now on only Clerk's door is theirs.
+  if (outcome === "linked") await recordArrivals(systems, [{ clerkUserId: user.id, externalId: null }]);
+  return outcome;
 }
 
 async function hasRow({ database }: Systems, externalId: unknown): Promise<boolean> {
@@ -54,15 +42,6 @@ async function hasRow({ database }: Systems, externalId: unknown): Promise<boole
   if (userId === null) return false;
   const { rowCount } = await database.query("select from users where user_id = $1", [userId]);
   return rowCount === 1;
-}
-
-async function liveUser(clerk: ClerkClient, clerkUserId: string): Promise<User | undefined> {
-  try {
-    return await clerk.users.getUser(clerkUserId);
-  } catch (error) {
-    if (isClerkAPIResponseError(error) && error.status === 404) return undefined;
-    throw error;
-  }
 }
 
 const rowsSchema = z.array(z.object({ user_id: z.string(), clerk_user_id: z.string().nullable() }));
@@ -89,7 +68,7 @@ async function addRow(connection: PoolClient, user: User): Promise<SignUp> {
 }
 
 async function insertRow(connection: PoolClient, user: User, email: string): Promise<SignUp> {
-  const name = [user.firstName, user.lastName].filter(Boolean).join(" ") || null;
+  const name = plain([user.firstName, user.lastName].filter(Boolean).join(" ")) || null;
   const { rowCount } = await connection.query(
     `insert into users (email, name, clerk_user_id, created_at) values ($1, $2, $3, $4) on conflict do nothing`,
     [email, name, user.id, new Date(user.createdAt)],
@@ -97,4 +76,9 @@ async function insertRow(connection: PoolClient, user: User, email: string): Pro
   // Somebody took the address, or the same event came twice at once: the repetition sees which.
   if (rowCount === 0) throw new Refusal(409, "Send this event again.");
   return "inserted";
+}
+
+/** Whoever signs up chooses the name: nothing in it may begin a new line of a header or a log, or be refused by Postgres. */
+function plain(text: string): string {
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim();
 }

@@ -3,12 +3,22 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { User } from "@clerk/backend";
 import { isClerkAPIResponseError } from "@clerk/backend/errors";
 import type { FastifyBaseLogger } from "fastify";
-import { z } from "zod";
 
 import { recordArrivals } from "./arrivals";
-import type { Systems } from "./systems";
-import { claimTrickle, confirmTrickle, forgetTrickle, readTrickle, type Trickled } from "./trickle-record";
-import type { LegacyUser } from "./users";
+import { barNow, setBar } from "./bars";
+import { factsOf, passwordTime } from "./clerk-user";
+import { isMadeByMigration } from "./migration";
+import { withPatience } from "./patience";
+import { inTransaction, type Systems } from "./systems";
+import {
+  claimTrickle,
+  confirmTrickle,
+  forgetTrickle,
+  isTrickleOpen,
+  readTrickle,
+  type Trickled,
+} from "./trickle-record";
+import { type LegacyUser, lockUser } from "./users";
 
 /** A login waits no longer than this for Clerk. */
 const PATIENCE_MS = 3_000;
@@ -25,23 +35,31 @@ export async function trickle(
   log: FastifyBaseLogger,
 ): Promise<void> {
   const { userId, clerkUserId } = user;
-  if (!systems.settings.trickle || clerkUserId === null || user.hasArrived) return;
-  const trickling = setPassword(systems, userId, clerkUserId, password).catch((error: unknown) => {
+  if (clerkUserId === null || user.isClerks) return;
+  const trickling = setPassword(systems, { ...user, clerkUserId }, password).catch((error: unknown) => {
     log.warn({ userId, err: error }, "the password could not be set in Clerk; the next login tries again");
   });
   await Promise.race([trickling, wait(PATIENCE_MS, undefined, { ref: false })]);
 }
 
+type Linked = LegacyUser & { readonly clerkUserId: string };
+
 async function setPassword(
   systems: Systems,
-  userId: string,
-  clerkUserId: string,
+  { userId, clerkUserId, passwordDigest }: Linked,
   password: string,
 ): Promise<void> {
-  const { clerk } = systems;
-  const before = await readTrickle(systems.database, userId, clerkUserId);
+  const { database, clerk, settings } = systems;
+  // A new password whose request was cut off is looked after even where none is to be set.
+  if (!settings.trickle && !(await isTrickleOpen(database, userId, clerkUserId))) return;
+  const before = await readTrickle(database, userId, clerkUserId);
   if (before === "done" || before === "not-ours") return;
-  const live = await clerk.users.getUser(clerkUserId);
+  const live = await withPatience(clerk.users.getUser(clerkUserId));
+  const bar = await barNow(database, userId, clerkUserId, factsOf(live));
+  if (bar !== undefined) {
+    await setBar(database, systems, userId, clerkUserId, bar);
+    return;
+  }
 
   switch (nextStep(userId, live, before)) {
     case "nothing":
@@ -49,22 +67,35 @@ async function setPassword(
     case "record-arrival":
       await recordArrivals(systems, [{ clerkUserId, externalId: userId }]);
       return;
-    case "check": {
+    case "check":
       // Whether a request that was cut off has set it, or the user has set another one since.
-      const isOurs = await isPasswordInClerk(systems, clerkUserId, password);
-      if (isOurs) await confirmTrickle(systems.database, userId, clerkUserId, passwordTime(live));
-      else await forgetTrickle(systems.database, userId);
+      if (await isPasswordInClerk(systems, clerkUserId, password)) {
+        await confirmTrickle(database, userId, clerkUserId, passwordTime(live));
+        return;
+      }
+      await forgetTrickle(database, userId);
+      await setBar(database, systems, userId, clerkUserId, "password");
       return;
-    }
-    case "set": {
-      if (!(await claimTrickle(systems.database, userId, clerkUserId))) return;
-      const after = await clerk.users.updateUser(clerkUserId, { password, skipPasswordChecks: true });
-      await confirmTrickle(systems.database, userId, clerkUserId, passwordTime(after));
-    }
+    case "set":
+      if (!settings.trickle) return;
+      // Committed before the request leaves, so that a later login finds out what became of it.
+      if (!(await claimTrickle(database, userId, clerkUserId))) return;
+      await inTransaction(database, async (connection) => {
+        const row = await lockUser(connection, userId);
+        // Changed since it was compared: the old password must not come to Clerk behind the new one.
+        if (row?.passwordDigest !== passwordDigest || row.clerkUserId !== clerkUserId || row.isClerks) {
+          await forgetTrickle(connection, userId);
+          return;
+        }
+        const after = await withPatience(
+          clerk.users.updateUser(clerkUserId, { password, skipPasswordChecks: true }),
+        );
+        await confirmTrickle(connection, userId, clerkUserId, passwordTime(after));
+      });
   }
 }
 
-type Live = Pick<User, "externalId" | "lastSignInAt" | "passwordEnabled">;
+type Live = Pick<User, "externalId" | "lastSignInAt" | "passwordEnabled" | "privateMetadata">;
 
 /** What a legacy login may do about the password of a live Clerk user. Whoever has one, or has been there, is left alone. */
 export function nextStep(
@@ -73,7 +104,7 @@ export function nextStep(
   before: Trickled,
 ): "nothing" | "record-arrival" | "check" | "set" {
   if (live.lastSignInAt !== null) return "record-arrival";
-  if (live.externalId !== userId) return "nothing";
+  if (live.externalId !== userId || !isMadeByMigration(live.privateMetadata)) return "nothing";
   if (!live.passwordEnabled) return "set";
   return before === "unconfirmed" ? "check" : "nothing";
 }
@@ -90,11 +121,4 @@ async function isPasswordInClerk(
     if (isClerkAPIResponseError(error) && error.status === 422) return false;
     throw error;
   }
-}
-
-const timed = z.object({ password_last_updated_at: z.number() });
-
-/** The SDK has it in the raw answer only. */
-function passwordTime(user: User): number {
-  return timed.parse(user.raw).password_last_updated_at;
 }

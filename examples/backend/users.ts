@@ -1,7 +1,9 @@
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
 
+import { Refusal } from "./errors";
 import type { LegacyLogin } from "./settings";
+import type { Database } from "./systems";
 
 /** A person, whichever door was used. */
 export interface AppUser {
@@ -11,6 +13,8 @@ export interface AppUser {
   readonly clerkUserId: string | null;
   /** Has signed in with Clerk, and is linked still. */
   readonly hasArrived: boolean;
+  /** Has arrived, or is barred: Clerk alone decides. */
+  readonly isClerks: boolean;
 }
 
 export interface LegacyUser extends AppUser {
@@ -19,7 +23,8 @@ export interface LegacyUser extends AppUser {
 
 /** Of `users u`. */
 export const userColumns = `u.user_id, u.email, u.name, u.clerk_user_id,
-  exists (select from arrived_users a where a.user_id = u.user_id) as has_arrived`;
+  exists (select from arrived_users a where a.user_id = u.user_id) as has_arrived,
+  exists (select from shut_users s where s.user_id = u.user_id) as is_clerks`;
 
 const columns = z.object({
   user_id: z.string(),
@@ -27,6 +32,7 @@ const columns = z.object({
   name: z.string().nullable(),
   clerk_user_id: z.string().nullable(),
   has_arrived: z.boolean(),
+  is_clerks: z.boolean(),
 });
 
 type Row = z.infer<typeof columns>;
@@ -37,6 +43,7 @@ const fromRow = (row: Row): AppUser => ({
   name: row.name,
   clerkUserId: row.clerk_user_id,
   hasArrived: row.has_arrived,
+  isClerks: row.is_clerks,
 });
 
 const legacyRow = columns.extend({ password_hash: z.string().nullable() });
@@ -46,9 +53,14 @@ export function parseUser(rows: readonly unknown[]): AppUser | undefined {
   return z.array(columns.transform(fromRow)).parse(rows)[0];
 }
 
+function parseLegacyUser(rows: readonly unknown[]): LegacyUser | undefined {
+  const row = z.array(legacyRow).parse(rows)[0];
+  return row && { ...fromRow(row), passwordDigest: row.password_hash };
+}
+
 /** Whether the legacy door is shut for somebody. */
-export function isShut(mode: LegacyLogin, user: Pick<AppUser, "hasArrived">): boolean {
-  return mode === "off" || (mode === "until-arrived" && user.hasArrived);
+export function isShut(mode: LegacyLogin, user: Pick<AppUser, "isClerks">): boolean {
+  return mode === "off" || (mode === "until-arrived" && user.isClerks);
 }
 
 /** By the address as it is written, like the legacy login always did. */
@@ -57,8 +69,30 @@ export async function legacyUserByEmail(database: Pool, email: string): Promise<
     `select ${userColumns}, u.password_hash from users u where u.email = $1`,
     [email],
   );
-  const row = z.array(legacyRow).parse(rows)[0];
-  return row && { ...fromRow(row), passwordDigest: row.password_hash };
+  return parseLegacyUser(rows);
+}
+
+/**
+ * Keeps everybody else from changing link and password of a user until the transaction ends; sessions may be opened
+ * meanwhile. undefined where there is no such row.
+ */
+export async function lockUser(connection: PoolClient, userId: string): Promise<LegacyUser | undefined> {
+  await connection.query("set local lock_timeout = '5s'");
+  await connection
+    .query("select from users where user_id = $1 for no key update", [userId])
+    .catch((cause: unknown) => {
+      throw new Refusal(503, "Somebody else is at this account. Try again.", { cause });
+    });
+  // Only a statement that begins after the wait sees what was changed meanwhile.
+  return userById(connection, userId);
+}
+
+export async function userById(database: Database, userId: string): Promise<LegacyUser | undefined> {
+  const { rows } = await database.query(
+    `select ${userColumns}, u.password_hash from users u where u.user_id = $1`,
+    [userId],
+  );
+  return parseLegacyUser(rows);
 }
 
 export async function userByClerkId(database: Pool, clerkUserId: string): Promise<AppUser | undefined> {

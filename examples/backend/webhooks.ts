@@ -3,23 +3,30 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from "fastify
 import { z } from "zod";
 
 import { recordArrivals } from "./arrivals";
+import { reviewBar } from "./bars";
+import { storable } from "./bodies";
+import { userFacts } from "./clerk-user";
 import { Refusal } from "./errors";
 import { welcome } from "./sign-ups";
 import type { Systems } from "./systems";
 
-const user = z.object({ id: z.string(), external_id: z.string().nullish() });
+/** In bytes: a user with all the metadata that Clerk keeps of one. */
+const LARGEST_EVENT = 256 * 1024;
+
+const user = z.object({ id: storable, external_id: z.string().nullish() });
 
 /** The events that matter here, and of them what is needed. */
 const eventSchema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("session.created"),
-    data: z.object({ user_id: z.string(), actor: z.unknown().optional(), user: user.nullish() }),
+    data: z.object({ user_id: storable, actor: z.unknown().optional(), user: user.nullish() }),
   }),
   z.object({
     type: z.literal("user.updated"),
-    data: user.extend({ last_sign_in_at: z.number().nullish() }),
+    data: userFacts,
   }),
   z.object({ type: z.literal("user.created"), data: user }),
+  z.object({ type: z.literal("user.deleted"), data: z.object({ id: storable }) }),
 ]);
 
 type Event = z.infer<typeof eventSchema>;
@@ -35,7 +42,7 @@ export function webhooks(app: FastifyInstance, systems: Systems): void {
     scope.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, parsed) => {
       parsed(null, body);
     });
-    scope.post("/webhooks/clerk", async (request, reply) => {
+    scope.post("/webhooks/clerk", { bodyLimit: LARGEST_EVENT }, async (request, reply) => {
       const event = await verifiedEvent(systems, request);
       if (event !== undefined) await handle(systems, event, request.log);
       return reply.code(204).send();
@@ -82,8 +89,12 @@ async function handle(systems: Systems, event: Event, log: FastifyBaseLogger): P
     case "user.updated": {
       const { id: clerkUserId, external_id: externalId, last_sign_in_at: signedInAt } = event.data;
       if (signedInAt != null) await recordArrivals(systems, [{ clerkUserId, externalId }]);
+      await reviewBar(systems, clerkUserId, event.data);
       return;
     }
+    case "user.deleted":
+      await reviewBar(systems, event.data.id);
+      return;
     case "user.created": {
       const { id: clerkUserId, external_id: externalId } = event.data;
       const outcome = await welcome(systems, { clerkUserId, externalId });

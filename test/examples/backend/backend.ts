@@ -1,4 +1,3 @@
-import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 
 import { openServer } from "../../../examples/backend/server";
@@ -13,6 +12,7 @@ import type { SampleUser } from "../../../sandbox/sample-users";
 import { clerkSettings } from "../../../sandbox/sandbox";
 import { contractProblems } from "../../clerk-contract";
 import { openTestSystems, type TestSystems } from "../../systems";
+import { startMain } from "./main-process";
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -23,6 +23,9 @@ export interface Credentials {
   /** The whole Cookie header. */
   readonly cookie?: string;
 }
+
+/** Of the application's front end. */
+export const ORIGIN = "https://app.example.com";
 
 export interface Answer {
   readonly status: number;
@@ -38,10 +41,12 @@ export interface TestBackend {
   /** The example's own. */
   readonly systems: Systems;
   readonly secret: string;
+  readonly url: string;
   /** Every line of its log. */
   readonly log: readonly string[];
-  /** The digests that passwords were compared with. */
+  /** The digests that passwords were compared with; none where it is a process of its own. */
   readonly compared: readonly string[];
+  ask(path: string, init: RequestInit, credentials?: Credentials): Promise<Answer>;
   get(path: string, credentials?: Credentials): Promise<Answer>;
   post(path: string, body: unknown, credentials?: Credentials): Promise<Answer>;
   logIn(user: SampleUser, password?: string): Promise<Answer>;
@@ -58,15 +63,27 @@ export interface TestBackend {
   close(): Promise<string[]>;
 }
 
+export interface BackendOptions extends ClerkOptions {
+  /** main: a process, started as the README says. server: within the test, so that it sees what passwords are compared with. */
+  readonly as?: "main" | "server";
+}
+
+interface Running {
+  readonly url: string;
+  readonly systems: Systems;
+  stop(): Promise<void>;
+}
+
 const TESTING: Variables = {
   POLL_SECONDS: "0",
   LOGIN_TRIES_PER_ADDRESS: "1000",
   LOGIN_TRIES_PER_IP: "1000",
+  CLERK_AUTHORIZED_PARTIES: ORIGIN,
 };
 
 export async function openBackend(
   variables: Variables = {},
-  options: ClerkOptions = {},
+  { as = "server", ...options }: BackendOptions = {},
 ): Promise<TestBackend> {
   const exchanges: Exchange[] = [];
   const on = await openTestSystems({ onExchange: (exchange) => exchanges.push(exchange), ...options });
@@ -75,15 +92,19 @@ export async function openBackend(
   const compared: string[] = [];
   let running = await start(variables);
 
-  async function start(changes: Variables): Promise<{ app: FastifyInstance; systems: Systems; url: string }> {
-    const settings = parseSettings({
+  async function start(changes: Variables): Promise<Running> {
+    const environment = {
       ...clerkSettings(on.database.url, on.clerk),
       CLERK_INSTANCE_ID: on.clerk.instanceId,
       CLERK_WEBHOOK_SIGNING_SECRET: secret,
       ...TESTING,
       ...changes,
-    });
-    const opened = openSystems(settings);
+    };
+    const opened = openSystems(parseSettings(environment));
+    if (as === "main") {
+      const main = await startMain(environment, log);
+      return { url: main.url, systems: opened, stop: () => main.stop() };
+    }
     const systems: Systems = {
       ...opened,
       comparePassword: (password, digest) => {
@@ -93,11 +114,11 @@ export async function openBackend(
     };
     const app = await openServer(systems, { write: (line) => log.push(line) });
     const url = await app.listen({ host: "127.0.0.1", port: 0 });
-    return { app, systems, url };
+    return { url, systems, stop: () => app.close() };
   }
 
   async function stop(): Promise<void> {
-    await running.app.close();
+    await running.stop();
     await running.systems.database.end();
   }
 
@@ -133,6 +154,10 @@ export async function openBackend(
       return running.systems;
     },
     secret,
+    get url() {
+      return running.url;
+    },
+    ask,
     log,
     compared,
     get: (path, credentials) => ask(path, {}, credentials),
@@ -145,7 +170,7 @@ export async function openBackend(
       return user;
     },
     async signInToClerk({ email, password }) {
-      const outcome = await signIn(on.clerk.issuer, { identifier: email, password });
+      const outcome = await signIn(on.clerk.issuer, { identifier: email, password }, ORIGIN);
       if (outcome.status !== "complete") throw new Error(`Clerk did not let the user in: ${outcome.status}`);
       return outcome.token;
     },

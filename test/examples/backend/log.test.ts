@@ -42,7 +42,7 @@ test("the log holds no password, token, digest, key or address, whatever happens
   expect(log).toContain("request failed");
   const secrets = [
     ...[SARAH.email, MARCUS.email, SARAH.password, MARCUS.password, "a wrong password", "the next password"],
-    ...[token, cookie, cookie.replace("app_session=", ""), "reset-token", backend.secret],
+    ...[token, cookie, cookie.replace("__Host-app_session=", ""), "reset-token", backend.secret],
     ...[SARAH.passwordDigest, SARAH.name, backend.on.clerk.secretKey, "@example", "$2b$", "127.0.0.1:5"],
   ];
   expect(secrets.filter((secret) => secret !== null && log.includes(secret))).toEqual([]);

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { parseEnv } from "node:util";
 
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -36,6 +37,13 @@ test("the README names every variable, and no other", () => {
   expect(named).toEqual(variables);
 });
 
+test(".env.example, copied, is complete and right but for its values", () => {
+  const text = read(example, ".env.example");
+  expect(parseSettings(parseEnv(text))).toMatchObject({ authorizedParties: ["https://app.example.com"] });
+  const named = text.match(/^(?:# )?([A-Z_]+)=/gm)?.map((line) => line.replace(/^# |=$/g, ""));
+  expect(named?.filter((name) => !variables.includes(name))).toEqual([]);
+});
+
 test("every link of the README leads to a file", () => {
   const links = [...read(example, "README.md").matchAll(/\]\((?!https?:)([^)#]+)/g)].map(
     ([, path]) => path ?? "",
@@ -48,6 +56,7 @@ describe("settings", () => {
     DATABASE_URL: "postgres://localhost/app",
     CLERK_SECRET_KEY: "sk_test_x",
     CLERK_ISSUER_URL: "https://clerk.example.com/",
+    CLERK_AUTHORIZED_PARTIES: "https://app.example.com",
   };
 
   test("have defaults that shut the door on arrival and set nothing in Clerk", () => {
@@ -59,6 +68,44 @@ describe("settings", () => {
     });
   });
 
+  test.each([
+    ["CLERK_ISSUER_URL", "http://clerk.example.com"],
+    ["CLERK_API_URL", "http://10.0.0.7:8080"],
+    ["CLERK_API_URL", "http://localhost.example.com"],
+    ["CLERK_AUTHORIZED_PARTIES", "https://app.example.com, http://app.example.com"],
+    ["DATABASE_URL", "postgres://user:password@db.example.com/app"],
+    ["DATABASE_URL", "postgres://user:password@localhost/app?host=10.0.0.7"],
+  ])("refuse a %s that leaves this machine unencrypted: %s", (name, value) => {
+    expect(() => parseSettings({ ...given, [name]: value })).toThrow(name);
+  });
+
+  test.each([
+    ["CLERK_ISSUER_URL", "http://127.0.0.1:4001"],
+    ["CLERK_API_URL", "http://localhost:4000"],
+    ["CLERK_API_URL", "http://[::1]:4000"],
+    ["CLERK_AUTHORIZED_PARTIES", "http://localhost:3000,https://app.example.com"],
+    ["DATABASE_URL", "postgres://user:password@db.example.com/app?sslmode=verify-full"],
+    ["DATABASE_URL", "postgres://user:password@db/app?sslmode=disable"],
+    ["DATABASE_URL", "postgres:///app?host=/var/run/postgresql"],
+  ])("take a %s that does not, or says so: %s", (name, value) => {
+    expect(() => parseSettings({ ...given, [name]: value })).not.toThrow();
+  });
+
+  test.each([
+    "app.example.com",
+    "https://app.example.com/",
+    "https://*.example.com/x",
+    "https://a.example.com,",
+  ])("refuse %s for the origin of a front end", (origins) => {
+    expect(() => parseSettings({ ...given, CLERK_AUTHORIZED_PARTIES: origins })).toThrow("takes origins");
+  });
+
+  test("refuse cookies that travel unencrypted where others are let in", () => {
+    const open = { ...given, SECURE_COOKIES: "off", HOST: "0.0.0.0" };
+    expect(() => parseSettings(open)).toThrow("SECURE_COOKIES=off is for this machine alone");
+    expect(parseSettings({ ...given, SECURE_COOKIES: "off" })).toMatchObject({ secureCookies: false });
+  });
+
   test("report every problem in one error, and never a value", () => {
     const wrong = { CLERK_SECRET_KEY: "pk_wrong", LEGACY_LOGIN: "maybe", TRICKLE: "yes", BCRYPT_COST: "31" };
     expect(() => parseSettings(wrong)).toThrowErrorMatchingInlineSnapshot(`
@@ -66,6 +113,7 @@ describe("settings", () => {
         - DATABASE_URL is not set.
         - CLERK_SECRET_KEY is not a Clerk secret key: it starts with sk_.
         - CLERK_ISSUER_URL is not set.
+        - CLERK_AUTHORIZED_PARTIES is not set: it takes the origins of your front ends, with commas.
         - LEGACY_LOGIN has to be until-arrived, on or off.
         - TRICKLE has to be on or off.
         - BCRYPT_COST has to be between 4 and 15.]

@@ -89,7 +89,7 @@ test("honours no session that was being opened while its user arrived", async ()
   // As if the login had committed a moment after the arrival had ended the sessions.
   await backend.on.query("insert into app_sessions select * from kept");
   expect(await backend.get("/me", { cookie })).toMatchObject({ status: 401 });
-  expect(await openSession(backend.systems, SARAH.userId)).toBeUndefined();
+  expect(await openSession(backend.systems, SARAH.userId, SARAH.passwordDigest)).toBeUndefined();
 });
 
 test("opens again for a user whom the migration has rolled back, and shuts again after the next arrival", async () => {

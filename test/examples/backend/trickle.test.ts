@@ -206,9 +206,12 @@ test.each([
   ["check", { passwordEnabled: true }, "unconfirmed"],
   ["nothing", { externalId: "7" }, "never"],
   ["nothing", { externalId: null }, "unconfirmed"],
+  ["nothing", { privateMetadata: {} }, "never"],
+  ["nothing", { privateMetadata: { clerk_migration: { adopted: true } } }, "unconfirmed"],
   ["record-arrival", { lastSignInAt: 1 }, "never"],
   ["record-arrival", { lastSignInAt: 1, passwordEnabled: true }, "unconfirmed"],
 ] as const)("decides on %s for %o where it was %s tried", (step, live, before) => {
-  const untouched = { externalId: userId, lastSignInAt: null, passwordEnabled: false };
+  const privateMetadata = { clerk_migration: { project: "p", stack: "s" } };
+  const untouched = { externalId: userId, lastSignInAt: null, passwordEnabled: false, privateMetadata };
   expect(nextStep(userId, { ...untouched, ...live }, before)).toBe(step);
 });

@@ -5,7 +5,7 @@ import { signIn } from "../../../sandbox/clerk/sign-in";
 import { newSigningSecret, sessionCreated, signed, userEvent } from "../../../sandbox/clerk/webhooks";
 import { describeDifference, snapshotDatabase } from "../../../sandbox/snapshot";
 import { MARCUS, SARAH } from "../../systems";
-import { openBackend, type TestBackend } from "./backend";
+import { openBackend, ORIGIN, type TestBackend } from "./backend";
 
 let backend: TestBackend;
 beforeEach(async () => {
@@ -29,7 +29,7 @@ async function signUp(emailAddress: string): Promise<User> {
   const { clerk } = backend.on;
   const response = await fetch(`${clerk.issuer}/v1/client/sign_ups`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", origin: ORIGIN },
     body: JSON.stringify({ email_address: emailAddress, password: PASSWORD, first_name: "Nora" }),
   });
   expect(response.ok).toBe(true);
@@ -117,10 +117,11 @@ describe("a new person in Clerk", () => {
     expect(await rowsOf(user.id)).toMatchObject([
       { email: "nora@example.com", name: "Nora", password_hash: null },
     ]);
-    const signedIn = await signIn(backend.on.clerk.issuer, {
-      identifier: "nora@example.com",
-      password: PASSWORD,
-    });
+    const signedIn = await signIn(
+      backend.on.clerk.issuer,
+      { identifier: "nora@example.com", password: PASSWORD },
+      ORIGIN,
+    );
     const token = signedIn.status === "complete" ? signedIn.token : "";
     expect(await backend.get("/me", { token })).toMatchObject({ body: { name: "Nora", door: "clerk" } });
     expect(await backend.get("/chat-sessions", { token })).toMatchObject({ status: 200, body: [] });
