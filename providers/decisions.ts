@@ -3,7 +3,11 @@ import { readFileSync } from "node:fs";
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 
+import { normalEmail } from "./clerk-user/inputs";
 import { MigrationError } from "./errors";
+import { addressFlaw } from "./verdicts/row";
+
+const isAddress = (text: string) => addressFlaw(normalEmail(text)) === undefined;
 
 const USE = "it takes skip, keep, adopt, email, passwords, recreate, forget and resend";
 
@@ -20,7 +24,10 @@ const decisionSchema = z
         .union([z.literal(true), z.string().regex(/^user_\w+$/)], "adopt has to be true or a Clerk user's id")
         .optional(),
       /** The address to use instead of the row's. */
-      email: z.email("email has to be an address").optional(),
+      email: z
+        .string("email has to be an address")
+        .refine(isAddress, "email has to be an address")
+        .optional(),
       /** This user sets a new password, whatever the stack's setting. */
       passwords: z.literal("reset", "passwords can only be reset").optional(),
       /** Somebody deleted the user in Clerk: make it anew. */

@@ -3,6 +3,7 @@ import type { NotificationInputs } from "./notification/inputs";
 import type { JudgedUser, MailPart } from "./planned";
 import { isMailHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
 import { isLost, isRepeated, type Turn, turns } from "./verdicts/mails";
+import { rowsById } from "./verdicts/same-id";
 import type { PlanSettings, Records, World } from "./world";
 
 /** Whom this run tells. Whoever is adopted has an account already. */
@@ -11,7 +12,7 @@ export function withMails(
   settings: PlanSettings,
   users: readonly JudgedUser[],
 ): (JudgedUser & MailPart)[] {
-  const rows = new Map(world.rows.map((row) => [row.userId, row]));
+  const rows = rowsById(world);
   const recipients = users.flatMap(({ userId, verdict, declared }) => {
     if (declared === null || declared.isKept) return [];
     const entry = world.ledger.users.get(userId);
@@ -31,11 +32,11 @@ export function withMails(
   });
   const all = turns(recipients, world.ledger, settings, world.mails);
   return users.map((user) => {
-    if (user.declared?.isKept === true) return { ...user, ...asRecorded(world, user.declared) };
-    const turn = all.get(user.userId) ?? nobody;
+    const { declared } = user;
+    if (declared?.isKept === true) return { ...user, ...asRecorded(world, declared) };
+    const turn = (declared === null ? undefined : all.get(user.userId)) ?? nobody;
     const isTold = turn.told === "sent" || turn.told === "now";
     const numbers = [...(isTold ? [0] : []), ...turn.reminders];
-    const { declared } = user;
     const isInvited = turn.told === "now" && world.mails.invitedByOthers.has(declared?.profile.email ?? "");
     return {
       ...user,

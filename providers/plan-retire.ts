@@ -1,6 +1,7 @@
 import type { PlannedUser, RetirePart } from "./planned";
 import type { RetiredPasswordInputs } from "./retired-password/inputs";
 import { type Retire, retireByClerk, retireByRecord } from "./verdicts/retire";
+import { rowsById } from "./verdicts/same-id";
 import type { PlanSettings, World } from "./world";
 
 /** Whose digest this run takes out of the table, and whose is out already: both stay declared. */
@@ -9,7 +10,7 @@ export function withRetirement<T extends Pick<PlannedUser, "userId" | "declared"
   settings: PlanSettings,
   users: readonly T[],
 ): (T & RetirePart)[] {
-  const rows = new Map(world.rows.map((row) => [row.userId, row]));
+  const rows = rowsById(world);
   return users.map((user) => {
     const row = rows.get(user.userId);
     const held = world.ledger.users.get(user.userId);

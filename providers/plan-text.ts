@@ -101,6 +101,9 @@ const noteTitles: Readonly<Record<Note, string>> = {
   "weak-digest": "password hashes have a bcrypt cost below 10; Clerk keeps them as they are",
   "invited-by-others":
     "addresses have a pending invitation of somebody else, which is left as it is: they get another mail",
+  "unusable-date":
+    "rows have a sign-up date that cannot be sent (infinity, a zero date); Clerk shows the day of the migration",
+  "trunk-zero": "phone numbers have a (0) after the country code, which is left out",
   restricted: "addresses are concerned by a restriction of the instance, see below",
 };
 

@@ -6,7 +6,7 @@ import { MigrationError } from "./errors";
 import { firstFew } from "./first-few";
 import { withMails } from "./plan-mails";
 import { withRetirement } from "./plan-retire";
-import type { JudgedUser, Plan, PlannedUser } from "./planned";
+import { type JudgedUser, type Plan, type PlannedUser, usersById } from "./planned";
 import { isHeld, isMailHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
@@ -249,7 +249,7 @@ const atWork: Readonly<Record<Exclude<keyof Decision, "email" | "resend">, reado
 };
 
 function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): string[] {
-  const byId = new Map(users.map((user) => [user.userId, user]));
+  const byId = usersById(users);
   return [...decisions].flatMap(([userId, decision]) => {
     const user = byId.get(userId);
     if (user === undefined) return [userId];

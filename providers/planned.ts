@@ -69,3 +69,12 @@ export function countVerdicts({ users }: Pick<Plan, "users">): Record<Verdict, n
   for (const user of users) counts[user.verdict]++;
   return counts;
 }
+
+/** Of several rows with one `user_id`, the one that is declared. */
+export function usersById<T extends Pick<PlannedUser, "userId" | "declared">>(
+  users: readonly T[],
+): ReadonlyMap<string, T> {
+  const byId = new Map<string, T>();
+  for (const user of users) if (user.declared !== null || !byId.has(user.userId)) byId.set(user.userId, user);
+  return byId;
+}

@@ -1,5 +1,5 @@
 import { arrivalsOf, livesOf } from "./funnel";
-import type { Plan } from "./planned";
+import { type Plan, usersById } from "./planned";
 import type { World } from "./world";
 
 export const lists = ["failed", "blocked", "stragglers", "migrated"] as const;
@@ -80,5 +80,5 @@ function lives(world: World, plan: Plan) {
 }
 
 function labelsOf({ users }: Plan): Map<string, string> {
-  return new Map(users.map(({ userId, label }) => [userId, label]));
+  return new Map([...usersById(users)].map(([userId, { label }]) => [userId, label]));
 }

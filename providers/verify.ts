@@ -6,6 +6,7 @@ import { firstFew } from "./first-few";
 import { countVerdicts, type Plan } from "./planned";
 import { isHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
+import { rowsById } from "./verdicts/same-id";
 import type { World } from "./world";
 
 /** What both systems say after a migration, as far as the promises of one stack reach. */
@@ -79,7 +80,7 @@ function unfinished(held: readonly LedgerUser[]): Finding {
 }
 
 function links({ world }: Evidence, held: readonly LedgerUser[]): Finding {
-  const rows = new Map(world.rows.map((row) => [row.userId, row]));
+  const rows = rowsById(world);
   const wrong = held.filter(
     ({ userId, clerkUserId, status }) =>
       status === "linked" && (rows.get(userId)?.clerkUserId ?? null) !== clerkUserId,
@@ -96,7 +97,7 @@ function links({ world }: Evidence, held: readonly LedgerUser[]): Finding {
 /** Whether each migrated user exists in Clerk, is ours, and has the address of the row. */
 function conditions({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
   const live = new Map(clerkUsers.map((user) => [user.id, user]));
-  const rows = new Map(world.rows.map((row) => [row.userId, row]));
+  const rows = rowsById(world);
   const doubled = doubledLinks(world);
   const wrong = held.flatMap(({ userId, clerkUserId, status }) => {
     if (status !== "linked" || clerkUserId === null) return [];

@@ -2,6 +2,7 @@ import { z } from "zod";
 
 import type { RowWithDigest, UserRow } from "../postgres/legacy-users";
 import { digestFacts, fingerprintOf } from "../postgres/legacy-users";
+import { phoneNumberOf } from "./phone";
 
 /** What a row says about its user, in Clerk's terms. Text that is absent is empty: state holds neither null nor undefined. */
 const profileShape = z.object({
@@ -124,7 +125,7 @@ export function profileOf(row: UserRow, decidedEmail = ""): Profile {
     firstName: row.firstName?.trim() ?? split.firstName,
     lastName: row.lastName?.trim() ?? split.lastName,
     username: row.username?.trim().toLowerCase() ?? "",
-    phoneNumber: row.phoneNumber?.replace(/[\s().-]/g, "") ?? "",
+    phoneNumber: phoneNumberOf(row.phoneNumber ?? "").number,
     publicMetadata: row.publicMetadata ?? "",
     privateMetadata: row.privateMetadata ?? "",
     createdAt: row.createdAt ?? "",

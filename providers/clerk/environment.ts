@@ -27,6 +27,14 @@ const environmentSchema = z
       }),
       social: z.record(z.string(), z.object({ enabled: z.boolean() })).nullish(),
       sign_up: z.object({ legal_consent_enabled: z.boolean().optional() }),
+      username_settings: z
+        .object({
+          min_length: z.number().nullish(),
+          max_length: z.number().nullish(),
+          allow_extended_special_characters: z.boolean().nullish(),
+          allow_numeric_usernames: z.boolean().nullish(),
+        })
+        .nullish(),
       restrictions: z.object({
         allowlist: toggle,
         blocklist: toggle,
@@ -35,7 +43,7 @@ const environmentSchema = z
       }),
     }),
   })
-  .transform(({ user_settings: { attributes, social, sign_up, restrictions } }) => ({
+  .transform(({ user_settings: { attributes, social, sign_up, username_settings, restrictions } }) => ({
     attributes: {
       email: attributes.email_address,
       phoneNumber: attributes.phone_number,
@@ -46,6 +54,13 @@ const environmentSchema = z
     },
     /** Whether people may sign in through somebody else: Google, GitHub. */
     hasSocialSignIn: Object.values(social ?? {}).some(({ enabled }) => enabled),
+    /** Clerk's own rules where the instance names none. */
+    usernames: {
+      minLength: username_settings?.min_length ?? 4,
+      maxLength: username_settings?.max_length ?? 64,
+      allowsSpecialCharacters: username_settings?.allow_extended_special_characters ?? false,
+      allowsNumbersAlone: username_settings?.allow_numeric_usernames ?? false,
+    },
     asksLegalConsent: sign_up.legal_consent_enabled ?? false,
     hasAllowlist: restrictions.allowlist,
     hasBlocklist: restrictions.blocklist,

@@ -126,6 +126,10 @@ const byCode: Readonly<Record<string, (failure: ClerkFailure) => Explanation>> =
     "Clerk does not take this password hash.",
     "Use `passwords: reset`, so that the user sets a new password.",
   ],
+  form_username_invalid_length: usernameRefused,
+  form_username_invalid_character: usernameRefused,
+  form_username_needs_non_number_char: usernameRefused,
+  form_username_cannot_be_phone_number: usernameRefused,
   form_data_missing: ({ detail }) => [
     `The Clerk instance requires more than the users table has (${fieldNames(detail)}).`,
     "Make these attributes optional in Clerk's dashboard while the migration runs.",
@@ -163,6 +167,13 @@ const byCode: Readonly<Record<string, (failure: ClerkFailure) => Explanation>> =
     "Delete the user at its directory.",
   ],
 };
+
+function usernameRefused(): Explanation {
+  return [
+    "Clerk does not take the user name: the instance's rules allow other characters, or another length.",
+    "Change it in the users table, or the rules in Clerk's dashboard, or send none: leave usernameColumn out.",
+  ];
+}
 
 function explain(request: string, failure: ClerkFailure): Explanation {
   const known = failure.code === undefined ? undefined : byCode[failure.code];

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Relation } from "./catalogue";
+import { type Relation, relationColumns, relationSchema } from "./catalogue";
 import type { Connection } from "./database";
 
 const columnSchema = z.object({
@@ -189,7 +189,32 @@ function readPolicies(connection: Connection, oid: string): Promise<Policy[]> {
   );
 }
 
+/** The tables that a view reads, through other views as well: a link is written to one of them. */
+async function readBelow(connection: Connection, oid: string): Promise<Relation[]> {
+  return rowsOf(
+    connection,
+    oid,
+    relationSchema,
+    `with recursive below (oid) as (
+       select $1::oid
+       union
+       select d.refobjid
+       from below b
+       join pg_rewrite r on r.ev_class = b.oid
+       join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass
+     )
+     select ${relationColumns("c.relrowsecurity")}
+     from below b
+     join pg_class c on c.oid = b.oid
+     join pg_namespace n on n.oid = c.relnamespace
+     where c.oid <> $1::oid and c.relkind in ('r', 'p', 'm', 'f')
+     order by n.nspname, c.relname`,
+  );
+}
+
 export interface TableFacts extends Relation {
+  /** Of a view. */
+  readonly below: readonly TableFacts[];
   readonly columns: readonly Column[];
   readonly uniqueIndexes: readonly UniqueIndex[];
   readonly constraints: readonly Constraint[];
@@ -197,9 +222,14 @@ export interface TableFacts extends Relation {
   readonly policies: readonly Policy[];
 }
 
+/** With the tables below it, where it is a view. */
 export async function readTable(connection: Connection, relation: Relation): Promise<TableFacts> {
+  const below: TableFacts[] = [];
+  if (relation.kind === "view")
+    for (const one of await readBelow(connection, relation.oid)) below.push(await readTable(connection, one));
   return {
     ...relation,
+    below,
     columns: await readColumns(connection, relation.oid),
     uniqueIndexes: await readUniqueIndexes(connection, relation.oid),
     constraints: await readConstraints(connection, relation.oid),

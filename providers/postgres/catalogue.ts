@@ -37,7 +37,7 @@ export async function readServer(connection: Connection): Promise<ServerFacts> {
   return serverSchema.parse(rows[0]);
 }
 
-const relationSchema = z.object({
+export const relationSchema = z.object({
   oid: z.string(),
   schema: z.string(),
   name: z.string(),
@@ -51,18 +51,21 @@ const relationSchema = z.object({
 
 export type Relation = z.infer<typeof relationSchema>;
 
+/** Of a class `c` in a namespace `n`; `rowSecurity` says in SQL whether rows may be hidden. */
+export const relationColumns = (rowSecurity: string) => `
+  c.oid::text as oid, n.nspname as schema, c.relname as name,
+  case c.relkind
+    when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view'
+    when 'm' then 'materialized view' else 'foreign table'
+  end as kind,
+  pg_table_is_visible(c.oid) as visible,
+  has_schema_privilege(n.oid, 'usage') as usable,
+  ${rowSecurity} as "rowSecurity"`;
+
 /** Everything of the application's that is called like this, in whatever schema and case. */
 export async function readRelations(connection: Connection, name: string): Promise<Relation[]> {
   const { rows } = await connection.query(
-    `select
-       c.oid::text as oid, n.nspname as schema, c.relname as name,
-       case c.relkind
-         when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view'
-         when 'm' then 'materialized view' else 'foreign table'
-       end as kind,
-       pg_table_is_visible(c.oid) as visible,
-       has_schema_privilege(n.oid, 'usage') as usable,
-       row_security_active(c.oid) as "rowSecurity"
+    `select ${relationColumns("row_security_active(c.oid)")}
      from pg_class c
      join pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f')

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 
 import { Client, DatabaseError, Pool, type PoolClient } from "pg";
+import { z } from "zod";
 
 import { MigrationError } from "../errors";
 
@@ -40,12 +41,53 @@ export function newClient(url: string): Client {
   });
 }
 
-/** Runs `work` on one snapshot of the database that cannot be written to. */
+/** The server's own limits that could end a transaction which has to stay open, as long as this one lasts. */
+const timeouts = [
+  "transaction_timeout",
+  "idle_in_transaction_session_timeout",
+  "idle_session_timeout",
+  "statement_timeout",
+  "lock_timeout",
+] as const;
+
+/**
+ * Lifts them for the open transaction: set for a role or a database they would end a long one, whatever it does. Which of them
+ * there are depends on the version of the server.
+ */
+export async function withoutTimeouts(connection: Connection): Promise<void> {
+  await connection.query(
+    "select set_config(name, '0', true) from pg_settings where name = any ($1) and context = 'user' and setting <> '0'",
+    [timeouts],
+  );
+}
+
+/** Which of them are set for this session, lifted or not, and whether a transaction may lift them. */
+export async function readTimeouts(connection: Connection): Promise<Timeout[]> {
+  const { rows } = await connection.query(
+    `select name, reset_val || coalesce(unit, '') as value, context = 'user' as "mayLift"
+     from pg_settings where name = any ($1) and reset_val <> '0' order by name`,
+    [timeouts],
+  );
+  return z.array(timeoutSchema).parse(rows);
+}
+
+const timeoutSchema = z.object({ name: z.string(), value: z.string(), mayLift: z.boolean() });
+
+export type Timeout = z.infer<typeof timeoutSchema>;
+
+/** Runs `work` on one snapshot of the database that cannot be written to, however long it takes. */
 export async function readOnly<T>(
   database: Database,
   work: (connection: PoolClient) => Promise<T>,
 ): Promise<T> {
-  return transaction(database, "begin transaction isolation level repeatable read read only", work);
+  return transaction(
+    database,
+    "begin transaction isolation level repeatable read read only",
+    async (connection) => {
+      await withoutTimeouts(connection);
+      return work(connection);
+    },
+  );
 }
 
 /** Runs `work` in one transaction: all of it or nothing. */

@@ -7,7 +7,7 @@ import { type Failure, type LedgerRetired, retiredSchema } from "./ledger";
 import type { Owner } from "./ledger-migrations";
 import { ledgerTable } from "./ledger-tables";
 import type { Scope } from "./ledger-users";
-import { columnSql, tableSql, type UsersTable } from "./users-table";
+import { columnSql, digestSql, linkSql, tableSql, type UsersTable } from "./users-table";
 
 const sealedSchema = z.object({ sealed: z.instanceof(Buffer).nullable() });
 
@@ -81,7 +81,7 @@ export async function retireDigest(
     );
     const { rowCount } = await connection.query(
       `update ${tableSql(table)} u set ${hash} = null
-       where ${columnSql(table.userId)} = $1 and ${columnSql(table.clerkUserId)} = $2 and ${columnSql(table.passwordHash)} = $3`,
+       where ${columnSql(table.userId)} = $1 and ${linkSql(table)} = $2 and ${digestSql(table)} = $3`,
       [userId, clerkUserId, digest],
     );
     if (rowCount !== 1)
@@ -94,7 +94,7 @@ export async function retireDigest(
 }
 
 /**
- * Puts the digest back, in one transaction with the record of it. A column that is no longer null keeps its newer digest. Throws
+ * Puts the digest back, in one transaction with the record of it. A column that has a newer digest keeps it. Throws
  * where the row is linked to somebody else.
  */
 export async function restoreDigest(
@@ -110,7 +110,7 @@ export async function restoreDigest(
   const hash = escapeIdentifier(table.passwordHash);
   await writing(database, async (connection) => {
     const { rows } = await connection.query(
-      `select ${columnSql(table.clerkUserId)}::text as link from ${tableSql(table)} u
+      `select ${linkSql(table)} as link from ${tableSql(table)} u
        where ${columnSql(table.userId)} = $1 for update`,
       [userId],
     );
@@ -122,7 +122,7 @@ export async function restoreDigest(
         "Find out who has changed the link. Set it back, and run destroy again.",
       );
     await connection.query(
-      `update ${tableSql(table)} u set ${hash} = $2 where ${columnSql(table.userId)} = $1 and ${columnSql(table.passwordHash)} is null`,
+      `update ${tableSql(table)} u set ${hash} = $2 where ${columnSql(table.userId)} = $1 and ${digestSql(table)} is null`,
       [userId, digest],
     );
     await connection.query(

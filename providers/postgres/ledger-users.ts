@@ -6,7 +6,7 @@ import type { Connection, Database } from "./database";
 import { type LedgerUser, type Passwords, userSchema } from "./ledger";
 import type { Owner } from "./ledger-migrations";
 import { ledgerTable } from "./ledger-tables";
-import { columnSql, tableSql, type UsersTable } from "./users-table";
+import { columnSql, linkSql, tableSql, type UsersTable } from "./users-table";
 
 /** Whose rows a query is about: those of one migration. */
 export type Scope = Pick<Owner, "migrationId">;
@@ -114,11 +114,7 @@ export async function linkUser(
   { migrationId }: Scope,
   link: Link,
 ): Promise<boolean> {
-  const [users, userId, clerkUserId] = [
-    tableSql(table),
-    columnSql(table.userId),
-    columnSql(table.clerkUserId),
-  ];
+  const [users, userId, clerkUserId] = [tableSql(table), columnSql(table.userId), linkSql(table)];
   const { rowCount } = await database.query(
     `with linked as (
        update ${users} u set ${escapeIdentifier(table.clerkUserId)} = $2 where ${userId} = $1 and ${clerkUserId} is null returning 1
@@ -208,7 +204,7 @@ export async function unlinkUser(
   userId: string,
   clerkUserId: string,
 ): Promise<boolean> {
-  const [id, link] = [columnSql(table.userId), columnSql(table.clerkUserId)];
+  const [id, link] = [columnSql(table.userId), linkSql(table)];
   const { rows } = await database.query(
     `with unlinked as (
        update ${tableSql(table)} u set ${escapeIdentifier(table.clerkUserId)} = null where ${id} = $1 and ${link} = $2 returning 1

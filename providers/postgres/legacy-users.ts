@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 
 import { z } from "zod";
 
+import { MigrationError } from "../errors";
 import type { Connection } from "./database";
-import { columnSql, tableSql, type UsersTable } from "./users-table";
+import { flagReading, isFlagUp, utcTimestamp } from "./times";
+import { columnSql, digestSql, linkSql, tableSql, type UsersTable } from "./users-table";
 
 /** A row of the application's users table as the program sees it: without its digest. */
 export interface UserRow {
@@ -24,8 +26,10 @@ export interface UserRow {
   readonly isEmailVerified: boolean | null;
   /** Whether the condition of the setting `where` holds. */
   readonly isSelected: boolean;
-  /** RFC 3339 in UTC, with milliseconds; null where the row has none or one that is not a date. */
+  /** RFC 3339 in UTC, with milliseconds; null where the row has none or one that cannot be sent. */
   readonly createdAt: string | null;
+  /** Whether the row has a sign-up date that cannot be sent: infinity, a zero date. */
+  readonly isCreatedAtUnusable: boolean;
   /** The same of the last activity. */
   readonly lastActiveAt: string | null;
   readonly clerkUserId: string | null;
@@ -70,12 +74,8 @@ export function fingerprintOf(userId: string, digest: string): string {
   return createHash("sha256").update(`${userId}:${digest}`).digest("base64url").slice(0, 22);
 }
 
-/** A flag may be a boolean, a number or a time: anything but null, false, 0 and an empty text counts. */
-const flagSql = (column: string | null) =>
-  column === null ? "false" : `coalesce(${columnSql(column)}::text not in ('false', 'f', '0', ''), false)`;
-
-/** JSON spells every date type the same way, whatever the session's date style and zone. */
-const timeSql = (column: string | null) =>
+/** JSON spells every date type the same way, whatever the session's date style. */
+const valueSql = (column: string | null) =>
   column === null ? "null::text" : `to_json(${columnSql(column)}) #>> '{}'`;
 
 function columnsSql(table: UsersTable, where = ""): string {
@@ -84,34 +84,36 @@ function columnsSql(table: UsersTable, where = ""): string {
     ${text(table.firstName)} as first_name, ${text(table.lastName)} as last_name,
     ${text(table.username)} as username, ${text(table.phoneNumber)} as phone_number,
     ${text(table.publicMetadata)} as public_metadata, ${text(table.privateMetadata)} as private_metadata,
-    ${flagSql(table.banned)} as is_banned, ${flagSql(table.deleted)} as is_deleted,
-    ${table.emailVerified === null ? "null::boolean" : flagSql(table.emailVerified)} as is_email_verified,
+    ${valueSql(table.banned)} as banned, ${valueSql(table.deleted)} as deleted,
+    ${valueSql(table.emailVerified)} as email_verified,
     ${where === "" ? "true" : `coalesce((${where}\n), false)`} as is_selected,
-    ${text(table.passwordHash)} as password_hash, ${text(table.clerkUserId)} as clerk_user_id,
-    ${timeSql(table.createdAt)} as created_at, ${timeSql(table.lastActive)} as last_active_at`;
+    ${digestSql(table)} as password_hash, ${linkSql(table)} as clerk_user_id,
+    ${valueSql(table.createdAt)} as created_at, ${valueSql(table.lastActive)} as last_active_at`;
 }
 
-const rowSchema = z
-  .object({
-    user_id: z.string(),
-    email: z.string().nullable(),
-    name: z.string().nullable(),
-    first_name: z.string().nullable(),
-    last_name: z.string().nullable(),
-    username: z.string().nullable(),
-    phone_number: z.string().nullable(),
-    public_metadata: z.string().nullable(),
-    private_metadata: z.string().nullable(),
-    is_banned: z.boolean(),
-    is_deleted: z.boolean(),
-    is_email_verified: z.boolean().nullable(),
-    is_selected: z.boolean(),
-    password_hash: z.string().nullable(),
-    clerk_user_id: z.string().nullable(),
-    created_at: z.string().nullable(),
-    last_active_at: z.string().nullable(),
-  })
-  .transform((row) => ({
+const rowSchema = z.object({
+  user_id: z.string(),
+  email: z.string().nullable(),
+  name: z.string().nullable(),
+  first_name: z.string().nullable(),
+  last_name: z.string().nullable(),
+  username: z.string().nullable(),
+  phone_number: z.string().nullable(),
+  public_metadata: z.string().nullable(),
+  private_metadata: z.string().nullable(),
+  banned: z.string().nullable(),
+  deleted: z.string().nullable(),
+  email_verified: z.string().nullable(),
+  is_selected: z.boolean(),
+  password_hash: z.string().nullable(),
+  clerk_user_id: z.string().nullable(),
+  created_at: z.string().nullable(),
+  last_active_at: z.string().nullable(),
+});
+
+function rowOf(table: UsersTable, row: z.infer<typeof rowSchema>, now: number): RowWithDigest {
+  const createdAt = utcTimestamp(row.created_at);
+  return {
     userId: row.user_id,
     email: row.email,
     name: row.name,
@@ -119,29 +121,29 @@ const rowSchema = z
     lastName: row.last_name,
     username: row.username,
     phoneNumber: row.phone_number,
-    publicMetadata: row.public_metadata,
-    privateMetadata: row.private_metadata,
-    isBanned: row.is_banned,
-    isDeleted: row.is_deleted,
-    isEmailVerified: row.is_email_verified,
+    publicMetadata: jsonOrNone(row.public_metadata),
+    privateMetadata: jsonOrNone(row.private_metadata),
+    isBanned: isFlagUp(row.banned, flagReading(table.banned ?? ""), now),
+    isDeleted: isFlagUp(row.deleted, "since", now),
+    isEmailVerified: table.emailVerified === null ? null : isFlagUp(row.email_verified, "since", now),
     isSelected: row.is_selected,
     clerkUserId: row.clerk_user_id,
-    createdAt: utcTimestamp(row.created_at),
+    createdAt,
+    isCreatedAtUnusable: row.created_at !== null && createdAt === null,
     lastActiveAt: utcTimestamp(row.last_active_at),
-    // An empty digest is a row without one: nobody can sign in with it.
-    passwordDigest: row.password_hash === "" ? null : row.password_hash,
-  }));
+    passwordDigest: row.password_hash,
+  };
+}
+
+/** How libraries write that there is nothing: PHP's empty array is an empty object. */
+const emptyJson: readonly string[] = ["", "null", "[]", "{}", '""'];
+
+function jsonOrNone(text: string | null): string | null {
+  return text === null || emptyJson.includes(text.replace(/\s/g, "")) ? null : text;
+}
 
 /** A row with its digest, read at the moment it is sent and kept no longer. */
 export type RowWithDigest = Omit<UserRow, "digest"> & { readonly passwordDigest: string | null };
-
-/** A timestamp without a zone is UTC, never the machine's zone. */
-function utcTimestamp(text: string | null): string | null {
-  if (text === null) return null;
-  const zoned = /(Z|[+-]\d\d(:?\d\d)?)$/.test(text.slice(10)) ? text : `${text.padEnd(19, "T00:00:00")}Z`;
-  const time = new Date(zoned);
-  return Number.isNaN(time.getTime()) ? null : time.toISOString();
-}
 
 export function digestFacts(row: RowWithDigest): DigestFacts | null {
   const { passwordDigest: digest } = row;
@@ -157,19 +159,27 @@ export function digestFacts(row: RowWithDigest): DigestFacts | null {
 const PAGE = 5_000;
 
 /**
- * Every row, in key-set pages by `user_id`. One snapshot, if the connection is in a read-only transaction. `where`
- * is the operator's own condition on the table, alias `u`.
+ * Every row, in the order of `user_id`, through a cursor: the connection has to be in a transaction, and two rows with one
+ * `user_id` both come. `where` is the operator's own condition on the table, alias `u`.
  */
 export async function readUsers(connection: Connection, table: UsersTable, where = ""): Promise<UserRow[]> {
-  const rows: UserRow[] = [];
-  let after: string | null = null;
+  const cursor = {
+    text: `declare legacy_users no scroll cursor for
+      select ${columnsSql(table, where)} from ${tableSql(table)} u order by ${columnSql(table.userId)}`,
+    // Only one statement fits: a condition cannot end the transaction that it runs in.
+    queryMode: "extended",
+  };
+  await connection.query(cursor);
+  const now = Date.now();
+  const users: UserRow[] = [];
   for (;;) {
-    const page: RowWithDigest[] = await readPage(connection, table, where, after);
-    rows.push(...page.map(withoutDigest));
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return rows;
-    after = last.userId;
+    const { rows } = await connection.query(`fetch ${PAGE} from legacy_users`);
+    const page = z.array(rowSchema).parse(rows);
+    users.push(...page.map((row) => withoutDigest(rowOf(table, row, now))));
+    if (page.length < PAGE) break;
   }
+  await connection.query("close legacy_users");
+  return users;
 }
 
 function withoutDigest(row: RowWithDigest): UserRow {
@@ -177,23 +187,7 @@ function withoutDigest(row: RowWithDigest): UserRow {
   return { ...open, digest: passwordDigest === null ? null : digestFacts(row) };
 }
 
-async function readPage(
-  connection: Connection,
-  table: UsersTable,
-  where: string,
-  after: string | null,
-): Promise<RowWithDigest[]> {
-  const userId = columnSql(table.userId);
-  const rest = after === null ? "" : `where ${userId} > $2`;
-  // With a parameter Postgres takes one statement only: a condition cannot end the transaction that it runs in.
-  const { rows } = await connection.query(
-    `select ${columnsSql(table, where)} from ${tableSql(table)} u ${rest} order by ${userId} limit $1`,
-    after === null ? [PAGE] : [PAGE, after],
-  );
-  return z.array(rowSchema).parse(rows);
-}
-
-/** The row as it is now, with its digest. undefined where it is gone. */
+/** The row as it is now, with its digest. undefined where it is gone. Throws where the id does not tell which it is. */
 export async function readRow(
   connection: Connection,
   table: UsersTable,
@@ -203,7 +197,14 @@ export async function readRow(
     `select ${columnsSql(table)} from ${tableSql(table)} u where ${columnSql(table.userId)} = $1`,
     [userId],
   );
-  return z.array(rowSchema).parse(rows)[0];
+  const [row, ...others] = z.array(rowSchema).parse(rows);
+  if (others.length > 0)
+    throw new MigrationError(
+      "same-user-id",
+      `User ${userId}: ${(others.length + 1).toString()} rows have this user_id, so nobody can tell which one is meant.`,
+      "Give each row an id of its own. Where the key has more columns, name a view with a joined key: see docs/settings.md.",
+    );
+  return row === undefined ? undefined : rowOf(table, row, Date.now());
 }
 
 export interface LinkOfRow {
@@ -219,16 +220,18 @@ export async function readLinks(
   table: UsersTable,
   userIds: readonly string[],
 ): Promise<Map<string, LinkOfRow>> {
-  const [users, userId, link] = [tableSql(table), columnSql(table.userId), columnSql(table.clerkUserId)];
+  const [users, userId, link] = [tableSql(table), columnSql(table.userId), linkSql(table)];
   const { rows } = await connection.query(
     `with wanted as (
-       select ${userId}::text as user_id, ${link}::text as clerk_user_id, ${columnSql(table.email)}::text as email
+       select ${userId}::text as user_id, ${link} as clerk_user_id, ${columnSql(table.email)}::text as email
        from ${users} u where ${userId} = any($1)
      ), doubled as (
-       select ${link}::text as clerk_user_id from ${users} u
-       where ${link}::text in (select clerk_user_id from wanted) group by 1 having count(*) > 1
+       select ${link} as clerk_user_id from ${users} u
+       where ${link} in (select clerk_user_id from wanted) group by 1 having count(*) > 1
      )
-     select wanted.*, clerk_user_id in (select clerk_user_id from doubled) as is_doubled from wanted`,
+     select wanted.*, clerk_user_id in (select clerk_user_id from doubled) as is_doubled from wanted
+     -- Of several rows with one user_id, one that is linked comes last, and counts.
+     order by clerk_user_id is null desc`,
     [userIds],
   );
   const schema = z.array(
@@ -261,8 +264,7 @@ export interface UserCounts {
 }
 
 export async function countUsers(connection: Connection, table: UsersTable): Promise<UserCounts> {
-  const link = columnSql(table.clerkUserId);
-  const digest = `nullif(${columnSql(table.passwordHash)}::text, '')`;
+  const [link, digest] = [linkSql(table), digestSql(table)];
   const { rows } = await connection.query(
     `select count(*)::int as total, count(${link})::int as linked,
        count(*) filter (where ${digest} is not null and ${link} is null)::int as legacy,

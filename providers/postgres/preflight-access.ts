@@ -61,9 +61,23 @@ export function judgeRetire(table: UsersTable, { columns }: TableFacts, user: st
 
 export function judgeRowSecurity(
   table: UsersTable,
-  { rowSecurity, policies }: TableFacts,
+  { kind, rowSecurity, policies, below }: TableFacts,
   user: string,
 ): Finding {
+  const guarded = below.filter((relation) => relation.rowSecurity).map(({ name }) => name);
+  if (!rowSecurity && guarded.length > 0)
+    return finding(
+      "row-security",
+      "unknown",
+      `Row-level security is on for ${listed(guarded)}, below the view ${table.name}: it applies to the view's owner, or to ${user}, so rows may be hidden. A hidden row is not migrated, and one that was migrated looks deleted.`,
+      `Compare \`select count(*) from ${tableSql(table)}\` as ${user} with the same as a superuser.`,
+    );
+  if (!rowSecurity && kind === "view" && below.length === 0)
+    return finding(
+      "row-security",
+      "unknown",
+      `${table.name} is a view over no table that could be found, so rows may be hidden from ${user}.`,
+    );
   if (!rowSecurity) return finding("row-security", "ok", `No row of ${table.name} is hidden from ${user}.`);
   const remedy = `${run(`alter role ${escapeIdentifier(user)} bypassrls`)} as a superuser, or connect as a role to which row-level security does not apply.`;
   const closed = (["select", "update"] as const).filter(
@@ -89,18 +103,41 @@ function opens({ command, permissive }: Policy, wanted: Policy["command"]): bool
   return permissive && (command === wanted || command === "all");
 }
 
-/** They run in the transaction that links. */
-export function judgeTriggers(table: UsersTable, { updateTriggers }: TableFacts): Finding {
-  const firing = updateTriggers.filter(
+/** They run in the transaction that links: those of the table, and of the tables below a view. */
+export function judgeTriggers(table: UsersTable, facts: TableFacts): Finding {
+  const own = facts.updateTriggers.filter(
     ({ columns }) => columns.length === 0 || columns.includes(table.clerkUserId),
   );
+  // What the link is called below is not known, so that a list of columns tells nothing.
+  const below = facts.below.flatMap(({ name, updateTriggers }) =>
+    updateTriggers.map((trigger) => ({ ...trigger, function: `${trigger.function}, on ${name}` })),
+  );
+  const unseen = unseenBelow(facts);
+  const firing = [...own, ...below];
+  if (firing.length === 0 && unseen !== undefined)
+    return finding(
+      "triggers",
+      "unknown",
+      `${table.name} is a view ${unseen}, so triggers that run when a row is linked may have been missed.`,
+      "Look at the table that the link is written to, or migrate one user first.",
+    );
   if (firing.length === 0)
     return finding("triggers", "ok", `No trigger runs when a row of ${table.name} is linked.`);
   const names = firing.map((trigger) => `${trigger.name} (${trigger.function})`);
   return finding(
     "triggers",
     "note",
-    `${firing.length === 1 ? "A trigger runs" : `${firing.length} triggers run`} once for each user who is linked, and once more at a rollback: ${listed(names)}.`,
+    `${firing.length === 1 ? "A trigger runs" : `${firing.length.toString()} triggers run`} once for each user who is linked, and once more at a rollback: ${listed(names)}.`,
     "Make sure that it may: one that fails stops the link, and one that writes other columns changes them.",
   );
+}
+
+/** Why not everything below a view could be looked at; undefined where it could. */
+function unseenBelow({ kind, below }: TableFacts): string | undefined {
+  if (kind !== "view") return undefined;
+  if (below.length === 0) return "over no table that could be found";
+  const other = below.find(
+    (relation) => !relation.kind.endsWith("table") || relation.kind === "foreign table",
+  );
+  return other === undefined ? undefined : `over ${other.name}, a ${other.kind}`;
 }

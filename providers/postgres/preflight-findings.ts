@@ -7,6 +7,7 @@ import type { UsersTable } from "./users-table";
 export const databaseChecks = [
   "version",
   "writable",
+  "timeouts",
   "tls",
   "table",
   "columns",

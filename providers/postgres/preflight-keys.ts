@@ -26,12 +26,27 @@ function withoutKey(table: UsersTable, facts: TableFacts): Finding {
   const primary =
     key.length === 0 ? "" : ` The primary key is ${listed(key.map((name) => name ?? "an expression"))}.`;
   const other = key.length === 1 ? ", or name the primary key in the settings" : "";
+  const parts = key.filter((name) => name !== null);
+  const isPart = parts.length > 1 && parts.length === key.length && parts.includes(table.userId);
   return finding(
     "user-id",
     "problem",
     `No unique index covers ${table.userId}, so two rows could be one user.${primary}`,
-    `${createIndex(table, table.userId, facts)}${other}.`,
+    isPart ? joinedKey(table, parts) : `${createIndex(table, table.userId, facts)}${other}.`,
   );
+}
+
+/** Where a row is only told by several columns together, no index on one of them can be built. */
+function joinedKey(table: UsersTable, parts: readonly string[]): string {
+  const joined = parts.map((name) => `${quotedList([name])}::text`).join(" || '-' || ");
+  const names = table.name.split(".");
+  const view = [...names.slice(0, -1), `${names.at(-1) ?? ""}_by_key`];
+  const viewSql = view.map((part) => quotedList([part])).join(".");
+  const statements = [
+    `create view ${viewSql} as select ${joined} as user_key, u.* from ${tableSql(table)} u`,
+    `create unique index concurrently on ${tableSql(table)} ((${joined}))`,
+  ];
+  return `Migrate a view whose key is joined. ${run(...statements)}, and set usersTable to ${view.join(".")} and userIdColumn to user_key.`;
 }
 
 /** A view has no index, and one of a partitioned table has to contain the partition key. */
@@ -49,18 +64,36 @@ function withUnseenKey(table: UsersTable, { kind }: TableFacts): Finding {
 export function judgeLinkColumn(table: UsersTable, facts: TableFacts): Finding[] {
   const column = facts.columns.find(({ name }) => name === table.clerkUserId);
   if (column === undefined) return [];
-  const constraints = facts.constraints.filter(({ columns }) => columns.includes(column.name));
+  const constraints = [facts, ...facts.below].flatMap((relation) =>
+    relation.constraints.filter(({ columns }) => columns.includes(column.name)),
+  );
   const findings = [
     column.generated ? generatedLink(table) : [],
     column.notNull ? requiredLink(table) : [],
     constraints.map((constraint) => constrainedLink(table, constraint)),
-    facts.kind === "view" || facts.uniqueIndexes.some((index) => covers(index, column.name))
+    facts.kind === "view" ? linkBelow(table, facts) : [],
+    [facts, ...facts.below].some(({ uniqueIndexes }) =>
+      uniqueIndexes.some((index) => covers(index, column.name)),
+    )
       ? []
       : repeatableLink(table, facts),
   ].flat();
   return findings.length > 0
     ? findings
     : [finding("link-column", "ok", `${column.name} can be null, and takes each Clerk user once.`)];
+}
+
+/** What a view calls its link may have another name in the table below it, and then nothing there was looked at. */
+function linkBelow(table: UsersTable, { below }: TableFacts): Finding[] {
+  if (below.some(({ columns }) => columns.some(({ name }) => name === table.clerkUserId))) return [];
+  return [
+    finding(
+      "link-column",
+      "unknown",
+      `${table.name} is a view, and no table below it has a column ${table.clerkUserId}: whether constraints there refuse a link was not looked at.`,
+      `Make sure that the column below can be null and takes ids such as user_2abcdefghijklmnopqrstuvwxyzA.`,
+    ),
+  ];
 }
 
 function generatedLink(table: UsersTable): Finding {

@@ -2,8 +2,9 @@ import { escapeIdentifier } from "pg";
 
 import type { Finding } from "../findings";
 import type { LedgerFacts, ServerFacts } from "./catalogue";
+import type { Timeout } from "./database";
 import type { LedgerVersion } from "./ledger-steps";
-import { finding, run } from "./preflight-findings";
+import { finding, listed, run } from "./preflight-findings";
 
 const OLDEST_VERSION = 12;
 
@@ -42,6 +43,28 @@ export function judgeWritable({ inRecovery, readOnly, user, database }: ServerFa
     );
   }
   return finding("writable", "ok", "The server takes writes.");
+}
+
+/** The writer's lock is an open transaction, and so is the snapshot that a plan is made of. */
+export function judgeTimeouts(timeouts: readonly Timeout[], { user, database }: ServerFacts): Finding {
+  const names = (some: readonly Timeout[]) => listed(some.map(({ name, value }) => `${name} = ${value}`));
+  const kept = timeouts.filter(({ mayLift }) => !mayLift);
+  if (kept.length > 0) {
+    const where = `alter role ${escapeIdentifier(user)} in database ${escapeIdentifier(database)} set`;
+    return finding(
+      "timeouts",
+      "problem",
+      `A limit of the server could end the transaction that keeps this process the only writer, and only an administrator may lift it: ${names(kept)}.`,
+      `${run(...kept.map(({ name }) => `${where} ${name} = 0`))}.`,
+    );
+  }
+  return finding(
+    "timeouts",
+    "ok",
+    timeouts.length === 0
+      ? "No timeout of the server ends a long transaction."
+      : `A run lifts the server's timeouts for its own long transactions: ${names(timeouts)}.`,
+  );
 }
 
 /** Our end of the connection, as DATABASE_URL and the environment have it. */

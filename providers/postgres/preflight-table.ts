@@ -37,11 +37,7 @@ export function judgeTable(table: UsersTable, facts: TableFacts): Finding {
     case "view": {
       const link = facts.columns.find(({ name }) => name === table.clerkUserId);
       return link === undefined || link.updatable
-        ? finding(
-            "table",
-            "note",
-            `${where}: links are written through it. Unique indexes, triggers and row-level security of the tables below it were not looked at.`,
-          )
+        ? finding("table", "note", `${where}: links are written through it${belowOf(facts)}.`)
         : finding(
             "table",
             "problem",
@@ -64,6 +60,10 @@ export function judgeTable(table: UsersTable, facts: TableFacts): Finding {
         "Name the database that holds the table in DATABASE_URL.",
       );
   }
+}
+
+function belowOf({ below }: TableFacts): string {
+  return below.length === 0 ? "" : `, to what is below it: ${listed(below.map(({ name }) => name))}`;
 }
 
 /** What others call these columns. */

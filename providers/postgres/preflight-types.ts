@@ -3,6 +3,7 @@ import { escapeIdentifier } from "pg";
 import type { Finding } from "../findings";
 import type { Column, TableFacts } from "./catalogue-table";
 import { type ColumnRole, finding, namedColumns, run } from "./preflight-findings";
+import { flagReading } from "./times";
 import { tableSql, type UsersTable } from "./users-table";
 
 /** `user_` and 27 letters and digits. */
@@ -27,9 +28,11 @@ const byRole: Readonly<Record<ColumnRole, Judge>> = {
   phoneNumber: asText,
   publicMetadata: asMetadata,
   privateMetadata: asMetadata,
-  banned: asFlag,
-  deleted: asFlag,
-  emailVerified: asFlag,
+  banned: (column) => asFlag(column, bannedText),
+  deleted: (column) =>
+    asFlag(column, () => "a user is deleted from then on; one to come, or infinity, is no deletion yet"),
+  emailVerified: (column) =>
+    asFlag(column, () => "an address is proven from then on; one to come, or infinity, proves nothing yet"),
 };
 
 /** One finding for each column to speak of. */
@@ -108,8 +111,17 @@ function asMetadata(column: Column): Finding | undefined {
     : unfit(column, "jsonb, json or text with a JSON object", `${OTHER_COLUMN}, or leave it out.`);
 }
 
-function asFlag(column: Column): Finding | undefined {
-  return column.base === "bool" || column.category === "N" || times.includes(column.base)
+/** `meaning` says how a time in the column is read. */
+function asFlag(column: Column, meaning: (column: string) => string): Finding | undefined {
+  if (times.includes(column.base))
+    return finding("types", "note", `${column.name} is ${column.type}, a time: ${meaning(column.name)}.`);
+  return column.base === "bool" || column.category === "N"
     ? undefined
     : unfit(column, "a boolean, a timestamp or a number", `${OTHER_COLUMN}, or leave it out.`);
+}
+
+function bannedText(column: string): string {
+  return flagReading(column) === "until"
+    ? "a user is banned until then, as its name says; one that is over is no ban"
+    : "a user is banned from then on; one to come, or infinity, is no ban yet";
 }

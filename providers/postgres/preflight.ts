@@ -4,7 +4,7 @@ import { MigrationError } from "../errors";
 import type { Finding } from "../findings";
 import { readLedgerFacts, readRelations, readServer, type ServerFacts } from "./catalogue";
 import { readTable, type TableFacts } from "./catalogue-table";
-import { type Connection, newClient } from "./database";
+import { type Connection, newClient, readTimeouts } from "./database";
 import { foreignLedger, foreignOwner, readLedgerVersion } from "./ledger-steps";
 import { judgeRetire, judgeRowSecurity, judgeSelect, judgeTriggers, judgeUpdate } from "./preflight-access";
 import { finding } from "./preflight-findings";
@@ -14,6 +14,7 @@ import {
   isTooOld,
   judgeLedger,
   judgeLedgerVersion,
+  judgeTimeouts,
   judgeTls,
   judgeVersion,
   judgeWritable,
@@ -40,6 +41,7 @@ export async function checkDatabase(
   return [
     judgeVersion(server),
     judgeWritable(server),
+    judgeTimeouts(await readTimeouts(connection), server),
     judgeTls(clientEnd(databaseUrl), server),
     ...(relation === undefined
       ? [missingTable(table, alike, server.database)]

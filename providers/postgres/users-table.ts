@@ -59,3 +59,23 @@ export function tableSql({ name }: UsersTable): string {
 export function columnSql(column: string | null, alias = "u"): string {
   return column === null ? "null" : `${alias}.${escapeIdentifier(column)}`;
 }
+
+/**
+ * Who a row is linked to; null where it is to nobody. A blank text is no link. Everything that reads, writes or compares a
+ * link goes by this.
+ */
+export function linkSql({ clerkUserId }: UsersTable): string {
+  return `nullif(btrim(${columnSql(clerkUserId)}::text), '')`;
+}
+
+/**
+ * What applications write where somebody has no password: nothing, `x`, and whatever begins with `!` or `*` (shadow files,
+ * Django). MySQL's own hashes begin with `*` as well, and are passwords.
+ */
+const NO_PASSWORD = "^[[:space:]]*$|^x$|^!|^[*](?![0-9A-Fa-f]{40}$)";
+
+/** The password hash of a row; null where it has none. Everything that asks for one goes by this. */
+export function digestSql({ passwordHash }: UsersTable): string {
+  const text = `${columnSql(passwordHash)}::text`;
+  return `case when ${text} !~ '${NO_PASSWORD}' then ${text} end`;
+}

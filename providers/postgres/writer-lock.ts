@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
 
 import { MigrationError } from "../errors";
-import { explainAndThrow, newClient } from "./database";
+import { explainAndThrow, newClient, withoutTimeouts } from "./database";
 
 /** How long a second writer waits for the first: a run that has just been killed frees the lock within this. */
 const PATIENCE_MS = 15_000;
@@ -32,7 +32,7 @@ export async function holdWriterLock(
   // Inside one open transaction the lock holds through a pooler in transaction mode too, which would hand a
   // session's lock to somebody else. Without a snapshot or an id such a transaction holds back no vacuum.
   await client.query("begin");
-  await client.query("set local idle_in_transaction_session_timeout = 0");
+  await withoutTimeouts(client);
 
   const deadline = Date.now() + patience;
   while (!(await tryLock(client, stack))) {

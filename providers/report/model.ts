@@ -1,6 +1,6 @@
 import { commonReason, type FailureGroup, type Life, livesOf, type Stragglers } from "../funnel";
 import type { StackOutputs } from "../outputs";
-import type { Plan, PlannedUser } from "../planned";
+import { type Plan, type PlannedUser, usersById } from "../planned";
 import type { Ledger } from "../postgres/ledger";
 import type { NumberedRun } from "../postgres/ledger-events";
 import { funnelSteps, nextSteps, share } from "../readme";
@@ -181,7 +181,8 @@ function minute(time: Date): string {
 
 function userColumns(plan: Plan, ledger: Ledger, lives: ReadonlyMap<string, Life>): UserColumns {
   const { users } = plan;
-  const life = ({ userId }: PlannedUser) => lives.get(userId);
+  const byId = usersById(users);
+  const life = (user: PlannedUser) => (byId.get(user.userId) === user ? lives.get(user.userId) : undefined);
   const column = (textOf: (user: PlannedUser) => string) => columnOf(users.map(textOf));
   return {
     count: users.length,

@@ -17,7 +17,7 @@ export function judgeHeld(
   held: LedgerUser,
 ): Judged {
   const { judged = judge("held"), row, decision } = standing;
-  if (judged.verdict === "unchanged") return judged;
+  if (judged.verdict === "unchanged" || judged.code === "same-user-id") return judged;
   const live = held.clerkUserId === null ? undefined : world.clerk.byId.get(held.clerkUserId);
   if (judged.code === "cut-off-adoption") return { ...judged, adopt: held.clerkUserId ?? "" };
   if (judged.code === "cut-off-create") return resumedCreate(world, settings, standing, judged);

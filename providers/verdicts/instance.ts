@@ -8,15 +8,16 @@ import type { Passwords } from "../postgres/ledger";
 import type { Settings } from "../settings";
 import type { PlanSettings } from "../world";
 import { judge, type Judgement } from "./reasons";
+import { usernameFlaw, type UsernameRules, usualUsernames } from "./username";
 
-/** What the instance would refuse of this user; undefined where nothing, or where its settings are not known. */
+/** What the instance would refuse of this user; undefined where nothing. Where its settings are not known, Clerk's usual ones count. */
 export function instanceProblem(
   environment: InstanceEnvironment | null,
   profile: Profile,
   passwords: Passwords,
   settings: Pick<Settings, "legalConsent">,
 ): Judgement | undefined {
-  if (environment === null) return undefined;
+  if (environment === null) return usernameProblem(profile, usualUsernames);
   const { attributes } = environment;
   if (!attributes.email.isEnabled) return judge("email-off");
   if (passwords === "carry" && !attributes.password.isEnabled) return judge("password-off");
@@ -31,10 +32,17 @@ export function instanceProblem(
   ] as const;
   const off = given.filter(([, attribute, value]) => !attribute.isEnabled && value !== "");
   if (off.length > 0) return judge("attribute-off", off.map(([name]) => name).join(", "));
+  const username = usernameProblem(profile, environment.usernames);
+  if (username !== undefined) return username;
   const missing = given.filter(([, attribute, value]) => attribute.isRequired && value === "");
   if (missing.length > 0) return judge("attribute-missing", missing.map(([name]) => name).join(", "));
   if (environment.asksLegalConsent && settings.legalConsent === "require") return judge("legal-consent");
   return undefined;
+}
+
+function usernameProblem({ username }: Profile, rules: UsernameRules): Judgement | undefined {
+  const flaw = username === "" ? undefined : usernameFlaw(username, rules);
+  return flaw === undefined ? undefined : judge("malformed-username", flaw);
 }
 
 /** Whether this user can sign in without a password. */

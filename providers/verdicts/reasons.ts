@@ -78,6 +78,11 @@ export const reasons = {
     "Clerk takes an address once: skip one of them, or give it another address.",
     ["email", "skip"],
   ),
+  "same-user-id": why(
+    "blocked",
+    "has the same user_id as another row",
+    "Give each row an id of its own. Where the key of the table has more columns, name a view with a joined key (docs/settings.md).",
+  ),
   "same-username": why("blocked", "has the same user name as another row", "Change one of them."),
   "same-phone": why("blocked", "has the same phone number as another row", "Remove one of them."),
   "unverified-email": why(
@@ -90,6 +95,11 @@ export const reasons = {
     "the name is longer than Clerk takes (256 characters)",
     "Shorten it in the row.",
   ),
+  "malformed-username": why(
+    "blocked",
+    "Clerk does not take the user name",
+    "Change it in the row, or the rule in Clerk's dashboard, or send none: leave usernameColumn out.",
+  ),
   "future-date": why("blocked", "was created in the future", "Correct created_at in the row."),
   "malformed-metadata": why("blocked", "the metadata is no JSON object", "Correct it in the row."),
   "large-metadata": why(
@@ -99,7 +109,7 @@ export const reasons = {
   ),
   "malformed-phone": why(
     "blocked",
-    "the phone number is not in international form (+ and up to 15 digits)",
+    "the phone number is not in international form",
     "Correct it in the row, or leave phoneColumn out.",
   ),
   "email-taken": why(

@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { domainOf, type Profile } from "../clerk-user/inputs";
+import { phoneNumberFlaw } from "../clerk-user/phone";
 import type { UserRow } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
 import { judge, type Judgement } from "./reasons";
@@ -30,8 +31,8 @@ export function rowProblem(
   if ([profile.firstName, profile.lastName].some((name) => name.length > NAME_LENGTH))
     return judge("long-name");
   if (profile.createdAt !== "" && Date.parse(profile.createdAt) > now) return judge("future-date");
-  if (profile.phoneNumber !== "" && !/^\+[1-9]\d{6,14}$/.test(profile.phoneNumber))
-    return judge("malformed-phone");
+  const phoneFlaw = phoneNumberFlaw(profile.phoneNumber);
+  if (phoneFlaw !== undefined) return judge("malformed-phone", phoneFlaw);
   return (
     metadataProblem("public", profile.publicMetadata) ?? metadataProblem("private", profile.privateMetadata)
   );
@@ -43,7 +44,7 @@ export function isEmailVerified(row: UserRow, { emailVerified }: Pick<Settings, 
 }
 
 /** One @, a local part and a domain of at least two labels, in ASCII, as Clerk takes it; undefined where it is fine. */
-function addressFlaw(address: string): string | undefined {
+export function addressFlaw(address: string): string | undefined {
   if (address.length > 254) return "longer than 254 characters";
   if (/\s/u.test(address)) return "it has a space in it";
 
@@ -56,7 +57,10 @@ function addressFlaw(address: string): string | undefined {
   if (local.length > 64) return "its part before the @ is longer than 64 characters";
   if (!/^[^<>(),;:"[\]\\]+$/.test(local) || /^\.|\.\.|\.$/.test(local))
     return "its part before the @ is malformed";
-  return /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/.test(domain) ? undefined : "its domain is malformed";
+  // A last label in Punycode is a top-level domain of another script: xn--p1ai.
+  return /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+([a-z]{2,}|xn--[a-z0-9-]*[a-z0-9])$/.test(domain)
+    ? undefined
+    : "its domain is malformed";
 }
 
 /** Names that can receive no mail: RFC 2606 and RFC 6761. */

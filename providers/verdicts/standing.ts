@@ -5,6 +5,7 @@ import type { UserRow } from "../postgres/legacy-users";
 import type { PlanSettings, Records } from "../world";
 import { judge, type Judgement } from "./reasons";
 import { rowProblem } from "./row";
+import { doubledIds, rowsById } from "./same-id";
 import { selectionOf } from "./selection";
 
 /** What is known of a row before Clerk is asked. */
@@ -23,9 +24,12 @@ export interface Standing {
 
 export function standings(records: Records, settings: PlanSettings): Standing[] {
   const notOfThisWave = selectionOf(records.rows, settings);
+  const meant = rowsById(records);
+  const doubled = doubledIds(records.rows);
   const known = records.rows.map((row) => {
     const entry = records.ledger.users.get(row.userId);
-    const held = entry !== undefined && isHeld(entry) && entry.stack === records.stack ? entry : undefined;
+    const isOwn = entry !== undefined && isHeld(entry) && entry.stack === records.stack;
+    const held = isOwn && meant.get(row.userId) === row ? entry : undefined;
     const decision = records.decisions.get(row.userId);
     const profile = profileOf(row, decision?.email);
     const isCarried = decision?.passwords !== "reset" && row.digest?.hasher != null;
@@ -33,7 +37,7 @@ export function standings(records: Records, settings: PlanSettings): Standing[] 
     const out: Judgement | undefined =
       held === undefined
         ? leftOut(records, settings, row, entry, decision)
-        : heldJudgement(row, profile, held, decision);
+        : unlessDoubled(doubled.has(row.userId), heldJudgement(row, profile, held, decision));
     return { row, profile, entry, held, decision, passwords, out };
   });
   const sameAddress = sharing(known, ({ email }) => email);
@@ -44,12 +48,18 @@ export function standings(records: Records, settings: PlanSettings): Standing[] 
     const { row, profile } = standing;
     const judged =
       notOfThisWave(row) ??
+      (doubled.has(row.userId) ? judge("same-user-id") : undefined) ??
       rowProblem(row, profile, settings, records.now) ??
       shared("same-address", sameAddress(standing)) ??
       shared("same-username", sameUsername(standing)) ??
       shared("same-phone", samePhone(standing));
     return { ...standing, judged };
   });
+}
+
+/** A held row that is not alone with its id stays declared, and nothing of it is touched: nobody could tell which row is meant. */
+function unlessDoubled(isDoubled: boolean, judged: Judgement): Judgement {
+  return isDoubled && judged.verdict !== "unchanged" ? judge("same-user-id") : judged;
 }
 
 /** Rows that are nobody's to take on, whatever the wave. */

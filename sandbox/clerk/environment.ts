@@ -34,6 +34,12 @@ export function environmentJson({ id, environmentType, issuer, settings }: Insta
         progressive: true,
         legal_consent_enabled: settings.legalConsentRequired,
       },
+      username_settings: {
+        min_length: settings.usernames.minLength,
+        max_length: settings.usernames.maxLength,
+        allow_extended_special_characters: settings.usernames.allowsSpecialCharacters,
+        allow_numeric_usernames: settings.usernames.allowsNumbersAlone,
+      },
       restrictions: {
         allowlist: { enabled: settings.allowlist !== undefined },
         blocklist: { enabled: settings.blocklist.length > 0 },

@@ -12,6 +12,7 @@ export type Attributes = Readonly<Record<AttributeName, Attribute>>;
 /** What a person would have set in the dashboard. May be changed while the server runs. */
 export interface InstanceSettings {
   attributes: Attributes;
+  usernames: UsernameRules;
   /** Ways to sign in besides the password. None: nobody can be created without one. */
   emailFirstFactors: readonly ("email_code" | "email_link")[];
   signUpMode: "public" | "restricted" | "waitlist";
@@ -31,6 +32,14 @@ export interface InstanceSettings {
   quarantineReservedPasswords: boolean;
   /** Of the pages that may be led to. Empty: none is named. */
   allowedOrigins: readonly string[];
+}
+
+/** What a user name may be. */
+export interface UsernameRules {
+  readonly minLength: number;
+  readonly maxLength: number;
+  readonly allowsSpecialCharacters: boolean;
+  readonly allowsNumbersAlone: boolean;
 }
 
 export type InstanceSettingsInput = Partial<Omit<InstanceSettings, "attributes">> & {
@@ -53,6 +62,7 @@ const DEFAULT_ATTRIBUTES: Attributes = {
 export function instanceSettings({ attributes, ...others }: InstanceSettingsInput = {}): InstanceSettings {
   return {
     attributes: { ...DEFAULT_ATTRIBUTES, ...attributes },
+    usernames: { minLength: 4, maxLength: 64, allowsSpecialCharacters: false, allowsNumbersAlone: false },
     emailFirstFactors: ["email_code"],
     signUpMode: "public",
     legalConsentRequired: false,

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 
 import { connected } from "../../sandbox/postgres";
+import { type Checkout, openCheckout } from "../checkout";
 import type { Run, Stack } from "../stack";
-import { type Checkout, openCheckout } from "./checkout";
 import { rowsOf, theStack } from "./the-case";
 
 interface Row {
@@ -22,17 +22,18 @@ async function before(
   stack: Stack,
   change: (checkout: Checkout) => Promise<{ readonly name: string; readonly runs: readonly Run[] }>,
 ) {
-  const checkout = await openCheckout(stack);
+  // The stacks here have names of their own.
+  const checkout = await openCheckout({ ...stack.environment, PULUMI_STACK: "" });
   try {
     const made = [
-      await checkout.run("pulumi", "stack", "init", "a", "--non-interactive"),
-      await checkout.run("up", "--stack", "a", ...yes),
+      await checkout.command("pulumi", ["stack", "init", "a", "--non-interactive"]),
+      await checkout.command("run", ["up", "--stack", "a", ...yes]),
     ];
     const first = await both(stack);
     const { name, runs } = await change(checkout);
-    const preview = await checkout.run("preview", "--stack", name, "--non-interactive");
+    const preview = await checkout.command("run", ["preview", "--stack", name, "--non-interactive"]);
     const wrote = stack.clerk.store.requests.length;
-    const up = await checkout.run("up", "--stack", name, ...yes, "--skip-preview");
+    const up = await checkout.command("run", ["up", "--stack", name, ...yes, "--skip-preview"]);
     const deletes = stack.clerk.store.requests.slice(wrote).filter(({ method }) => method === "DELETE");
     for (const { exitCode, output } of [...made, ...runs]) if (exitCode !== 0) throw new Error(output);
     if (first.people.length !== 2) throw new Error("Nobody was made.");
@@ -56,7 +57,7 @@ theStack(
   (stack) =>
     before(stack, async (checkout) => ({
       name: "b",
-      runs: [await checkout.run("pulumi", "stack", "rename", "b", "--stack", "a", "--non-interactive")],
+      runs: [await checkout.command("pulumi", ["stack", "rename", "b", "--stack", "a", "--non-interactive"])],
     })),
   nobodyIsDeleted,
   { fails: true },
@@ -68,17 +69,10 @@ theStack(
   (stack) =>
     before(stack, async (checkout) => {
       const renamed = "organization/other-name/a";
-      const rename = await checkout.run(
-        "pulumi",
-        "stack",
-        "rename",
-        renamed,
-        "--stack",
-        "a",
-        "--non-interactive",
-      );
-      await checkout.renameProject("other-name");
-      return { name: "a", runs: [rename] };
+      const rename = ["stack", "rename", renamed, "--stack", "a", "--non-interactive"];
+      const runs = [await checkout.command("pulumi", rename)];
+      await checkout.project({ name: "other-name" });
+      return { name: "a", runs };
     }),
   nobodyIsDeleted,
   { fails: true },

@@ -130,7 +130,7 @@ theStack(
     expect(codes).toEqual(["form_username_invalid_character", "form_username_invalid_length"]);
     expect(people).toBe(0);
   },
-  { clerk: { settings: { attributes: { username: { enabled: true, required: false } } } }, fails: true },
+  { clerk: { settings: { attributes: { username: { enabled: true, required: false } } } } },
 );
 
 const refusal = z.object({ errors: z.array(z.object({ code: z.string() })) });
@@ -140,7 +140,7 @@ async function refusalOf({ clerk }: Stack, given: object): Promise<string | unde
   const answer = await fetch(`${clerk.url}/v1/users`, {
     method: "POST",
     headers: { authorization: `Bearer ${clerk.secretKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ ...given, skip_password_requirement: true }),
+    body: JSON.stringify({ email_address: ["new@ampdial.com"], skip_password_requirement: true, ...given }),
   });
   return refusal.safeParse(await answer.json()).data?.errors[0]?.code;
 }
@@ -158,7 +158,6 @@ theStack(
     expect(people).toBe(6);
     expect(isLinked).toBe(true);
   },
-  { fails: true },
 );
 
 theStack(
@@ -181,5 +180,4 @@ theStack(
     expect(people).toBe(1);
     expect(links.filter((link) => link !== null)).toHaveLength(1);
   },
-  { fails: true },
 );

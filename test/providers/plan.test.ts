@@ -55,6 +55,7 @@ const environment: InstanceEnvironment = {
     lastName: { isEnabled: true, isRequired: false, isFirstFactor: false },
     password: { isEnabled: true, isRequired: true, isFirstFactor: true },
   },
+  usernames: { minLength: 4, maxLength: 64, allowsSpecialCharacters: false, allowsNumbersAlone: false },
   hasSocialSignIn: false,
   asksLegalConsent: false,
   hasAllowlist: false,
@@ -136,6 +137,7 @@ function row(userId: string, changes: Partial<UserRow> = {}): UserRow {
     isEmailVerified: null,
     isSelected: true,
     createdAt: "2024-01-02T03:04:05.000Z",
+    isCreatedAtUnusable: false,
     lastActiveAt: null,
     clerkUserId: null,
     digest: bcrypt(`digest of ${userId}`),
@@ -311,6 +313,7 @@ const gallery: Record<keyof typeof reasons, Case> = {
   "malformed-email": { row: { email: "ada@exam\u200bple.com" } },
   "undeliverable-email": { settings: { allowUndeliverable: false } },
   "same-address": { others: [row("b", { email: " A@example.COM" })] },
+  "same-user-id": { others: [row("a", { email: "another@example.com" })] },
   "same-username": { row: { username: "ada" }, others: [row("b", { username: "Ada" })] },
   "same-phone": { row: { phoneNumber: "+4930123456" }, others: [row("b", { phoneNumber: "+49 30 123456" })] },
   "unverified-email": {
@@ -318,6 +321,10 @@ const gallery: Record<keyof typeof reasons, Case> = {
     settings: { emailVerified: "column:proven", unverified: "block" },
   },
   "long-name": { row: { name: "A".repeat(257) } },
+  "malformed-username": {
+    row: { username: "a.da" },
+    around: attributes({ username: { isEnabled: true, isRequired: false, isFirstFactor: false } }),
+  },
   "future-date": { row: { createdAt: "2026-02-01T00:00:00.000Z" } },
   "malformed-metadata": { row: { publicMetadata: "[1]" } },
   "large-metadata": { row: { privateMetadata: JSON.stringify({ text: "x".repeat(8_000) }) } },
@@ -387,6 +394,40 @@ test.each(cases)("one row for the reason $code", ({ code, given }) => {
   expect(users.find(({ userId }) => userId === "a")).toMatchObject({ code });
 });
 
+describe("two rows with one user_id", () => {
+  const other = row("a", { email: "another@example.com" });
+
+  test.each([
+    ["the other first", [other, held]],
+    ["the other last", [held, other]],
+  ])("leave the one that the ledger holds as it is: %s", (_order, rows) => {
+    const of = world(rows, { ...around(), notifications: [mail("a", "sent")] });
+    const { users } = planOf(of, { notify: "invitation" });
+    const declared = users.filter((user) => user.declared !== null);
+    expect(declared).toMatchObject([
+      { code: "held", told: "sent", notifications: [{ userId: "a", email: "a@example.com" }] },
+    ]);
+    expect(declared[0]?.declared?.profile.email).toBe("a@example.com");
+    expect(users.filter((user) => user.declared === null)).toMatchObject([
+      { code: "same-user-id", told: "never", notifications: [] },
+    ]);
+  });
+
+  test("are blocked where something would be done about the one that is held, and it stays declared", () => {
+    const changed = { ...held, digest: bcrypt("another") };
+    expect(planOf(world([changed, other], around())).users).toMatchObject([
+      { code: "same-user-id", declared: { userId: "a" } },
+      { code: "same-user-id", declared: null },
+    ]);
+  });
+
+  test("are blocked where one of them was linked by others", () => {
+    const linkedRow = row("a", { clerkUserId: "user_x" });
+    const of = world([linkedRow, other], { clerk: facts([inClerk("user_x", "x@example.com")]) });
+    expect(codes(of)).toEqual(["linked", "same-user-id"]);
+  });
+});
+
 test("every reason reads as a sentence with a remedy, and names nobody's address", () => {
   const lines = cases.map(({ given }) => {
     const user = planOf(caseWorld(given), given.settings).users.find(({ userId }) => userId === "a");
@@ -416,14 +457,16 @@ test("every reason reads as a sentence with a remedy, and names nobody's address
     blocked: the e-mail address is malformed (it has an invisible character in it) → Correct it in the row, or by a decision.
     blocked: the e-mail address is of a domain that can receive no mail → Correct it, skip the row, or set allowUndeliverable where such addresses are meant.
     blocked: has the same address as another row (b) → Clerk takes an address once: skip one of them, or give it another address.
+    blocked: has the same user_id as another row → Give each row an id of its own. Where the key of the table has more columns, name a view with a joined key (docs/settings.md).
     blocked: has the same user name as another row (b) → Change one of them.
     blocked: has the same phone number as another row (b) → Remove one of them.
     blocked: nobody has proven the e-mail address → Let the user prove it, or set unverified to reserve or verify.
     blocked: the name is longer than Clerk takes (256 characters) → Shorten it in the row.
+    blocked: Clerk does not take the user name (it takes letters, digits, _ and -, 4 to 64 of them) → Change it in the row, or the rule in Clerk's dashboard, or send none: leave usernameColumn out.
     blocked: was created in the future → Correct created_at in the row.
     blocked: the metadata is no JSON object (public) → Correct it in the row.
     blocked: the metadata is larger than Clerk takes (8 KB) (private) → Shorten it in the row.
-    blocked: the phone number is not in international form (+ and up to 15 digits) → Correct it in the row, or leave phoneColumn out.
+    blocked: the phone number is not in international form (it has to be + and 7 to 15 digits) → Correct it in the row, or leave phoneColumn out.
     blocked: Clerk has a user with this address already (user_x) → Adopt that user if it is the same person, or change the address on one side.
     blocked: the Clerk user who is meant is linked to another row (user_x, row b) → Two rows cannot share a Clerk user: skip one, or give it another address.
     blocked: Clerk has a user with this external id already (user_x) → Adopt that user if it is the same person, or change its external id in Clerk.

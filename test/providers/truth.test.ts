@@ -27,7 +27,8 @@ beforeAll(async () => {
       connected(url, async (client) => {
         await client.query(
           `create table users (user_id text primary key, email text, name text, password_hash text,
-             clerk_user_id text unique, created_at timestamptz, username text, metadata jsonb, proven boolean, gone boolean)`,
+             clerk_user_id text unique, created_at timestamptz, username text, phone text,
+             metadata jsonb, proven boolean, gone timestamptz)`,
         );
       }),
   });
@@ -43,13 +44,14 @@ const addresses = [
 const rowArbitrary = fc.record({
   email: fc.option(fc.constantFrom(...addresses), { freq: 12 }),
   name: fc.constantFrom("Ada Lovelace", "Ada", "", "A".repeat(300)),
-  digest: fc.constantFrom(DIGEST, DIGEST, DIGEST, "plain", null),
-  link: fc.constantFrom(null, null, null, null, "user_0"),
-  createdAt: fc.constantFrom("2024-01-01", "2024-01-01", null, "2999-01-01"),
-  username: fc.constantFrom(null, null, "ada"),
-  metadata: fc.constantFrom(null, { plan: "free" }, [1], { text: "x".repeat(8_200) }),
+  digest: fc.constantFrom(DIGEST, DIGEST, DIGEST, "plain", "!unusable", null),
+  link: fc.constantFrom(null, null, null, "", "user_0"),
+  createdAt: fc.constantFrom("2024-01-01", "2024-01-01", null, "infinity", "2999-01-01"),
+  username: fc.constantFrom(null, null, "adal", "ada", "a.dal", "1815"),
+  phone: fc.constantFrom(null, null, "+49 30 123456", "+44 (0)20 7946 0018", "+44 020 7946 0018"),
+  metadata: fc.constantFrom(null, [], { plan: "free" }, [1], { text: "x".repeat(8_200) }),
   proven: fc.boolean(),
-  gone: fc.constantFrom(false, false, false, true),
+  gone: fc.constantFrom(null, null, "infinity", "2999-01-01", "2020-01-01"),
 });
 
 const personArbitrary = fc.record({
@@ -57,7 +59,7 @@ const personArbitrary = fc.record({
   status: fc.constantFrom<EmailAddress["status"]>("verified", "verified", "reserved", "unverified"),
   externalId: fc.constantFrom(null, null, "a", "b", "other"),
   mark: fc.constantFrom(null, null, "ours", "other/stack"),
-  username: fc.constantFrom(null, "ada"),
+  username: fc.constantFrom(null, "adal"),
 });
 
 const attribute = (enabled: number, required: number) =>
@@ -74,6 +76,12 @@ const instanceArbitrary = fc.record({
     first_name: attribute(9, 1),
     last_name: attribute(9, 1),
     password: attribute(9, 9),
+  }),
+  usernames: fc.record({
+    minLength: fc.constantFrom(4, 4, 3),
+    maxLength: fc.constant(64),
+    allowsSpecialCharacters: fc.boolean(),
+    allowsNumbersAlone: fc.boolean(),
   }),
   emailFirstFactors: fc.constantFrom<("email_code" | "email_link")[]>(["email_code"], ["email_code"], []),
   legalConsentRequired: fc.nat(9).map((chance) => chance === 0),
@@ -120,6 +128,7 @@ type GivenWorld = typeof worldArbitrary extends fc.Arbitrary<infer T> ? T : neve
 
 const mapping = {
   usernameColumn: "username",
+  phoneColumn: "phone",
   publicMetadataColumn: "metadata",
   deletedColumn: "gone",
   notify: "none",
@@ -128,10 +137,10 @@ const mapping = {
 async function enter({ rows, people, instance }: GivenWorld): Promise<void> {
   await on.query("truncate users, clerk_migration.users");
   for (const [index, row] of rows.entries()) {
-    const taken = rows.slice(0, index).some(({ link }) => link !== null);
-    await on.query("insert into users values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", [
+    const taken = rows.slice(0, index).some(({ link }) => link === row.link);
+    await on.query("insert into users values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", [
       ...[userIds[index], row.email, row.name, row.digest, taken ? null : row.link, row.createdAt],
-      ...[row.username, JSON.stringify(row.metadata), row.proven, row.gone],
+      ...[row.username, row.phone, JSON.stringify(row.metadata), row.proven, row.gone],
     ]);
   }
   const { store, settings } = on.clerk;

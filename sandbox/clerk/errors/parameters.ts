@@ -47,6 +47,41 @@ export const invalidEmailAddress = (parameter = "email_address") =>
     "is invalid",
     `${parameter} must be a valid email address.`,
   );
+export const invalidPhoneNumber = (parameter = "phone_number") =>
+  formError(
+    "form_param_format_invalid",
+    parameter,
+    "is invalid",
+    `${parameter} must be a valid phone number according to E.164 international standard.`,
+  );
+export const usernameLength = (shortest: number, longest: number) =>
+  formError(
+    "form_username_invalid_length",
+    "username",
+    "is invalid",
+    `Username must be between ${shortest} and ${longest} characters long.`,
+  );
+export const usernameCharacter = () =>
+  formError(
+    "form_username_invalid_character",
+    "username",
+    "is invalid",
+    "Username can only contain letters, numbers and '_' or '-'.",
+  );
+export const usernameNeedsLetter = () =>
+  formError(
+    "form_username_needs_non_number_char",
+    "username",
+    "is invalid",
+    "Username must contain one non-number character.",
+  );
+export const usernameIsPhoneNumber = () =>
+  formError(
+    "form_username_cannot_be_phone_number",
+    "username",
+    "is invalid",
+    "username cannot be a phone number. Please choose a different username.",
+  );
 export const invalidTime = (parameter: string) =>
   formError(
     "form_param_invalid_time",

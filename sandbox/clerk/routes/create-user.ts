@@ -7,7 +7,7 @@ import { checkUnclaimed } from "../claims";
 import { lengthMismatch, lockoutDisabled, planTooSmall, userQuotaExceeded } from "../errors";
 import { newId } from "../ids";
 import type { Instance } from "../instance";
-import { checkMetadata, emailAddress, metadata, parse, pastTime } from "../parameters";
+import { checkMetadata, emailAddress, metadata, parse, pastTime, phoneNumber, username } from "../parameters";
 import { passwordFrom } from "../passwords";
 import type { EmailAddress, Password, PhoneNumber, User } from "../records";
 import { userJson } from "../user-json";
@@ -123,9 +123,9 @@ function newPhoneNumbers(given: NewUser, now: number): PhoneNumber[] {
   if (statuses.length > 0 && statuses.length !== numbers.length) {
     throw lengthMismatch("phone_number_identification_status", "phone_number");
   }
-  return numbers.map((phoneNumber, position) => {
+  return numbers.map((number, position) => {
     const reserved = statuses[position] === "reserved";
-    return { id: newId("idn"), phoneNumber, reserved, createdAt: now, updatedAt: now };
+    return { id: newId("idn"), phoneNumber: phoneNumber(number), reserved, createdAt: now, updatedAt: now };
   });
 }
 
@@ -144,7 +144,7 @@ function assemble(
   return {
     id: newId("user"),
     externalId: given.external_id ?? null,
-    username: given.username?.toLowerCase() ?? null,
+    username: given.username ? username(instance, given.username) : null,
     firstName: given.first_name ?? null,
     lastName: given.last_name ?? null,
     locale: given.locale ?? null,

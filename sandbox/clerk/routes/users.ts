@@ -13,7 +13,7 @@ import {
 } from "../errors";
 import type { Instance } from "../instance";
 import { sendMail } from "../outbox";
-import { parse, pastTime } from "../parameters";
+import { parse, pastTime, username } from "../parameters";
 import { passwordFrom } from "../passwords";
 import type { User } from "../records";
 import { revokeSessions } from "../sessions";
@@ -109,7 +109,7 @@ async function changeUser(instance: Instance, call: Call): Promise<Answer> {
     firstName: unlessUnsent(given.first_name, before.firstName),
     lastName: unlessUnsent(given.last_name, before.lastName),
     locale: unlessUnsent(given.locale, before.locale),
-    username: username(before, given.username),
+    username: newUsername(instance, before, given.username),
     createOrganizationsLimit: unlessUnsent(given.create_organizations_limit, before.createOrganizationsLimit),
     bypassClientTrust: given.bypass_client_trust ?? before.bypassClientTrust,
     deleteSelfEnabled: given.delete_self_enabled ?? before.deleteSelfEnabled,
@@ -144,9 +144,9 @@ function unlessUnsent<T>(given: T | undefined, before: T): T {
 }
 
 /** A blank one removes it. */
-function username(before: User, given: string | null | undefined): string | null {
+function newUsername(instance: Instance, before: User, given: string | null | undefined): string | null {
   if (given === undefined) return before.username;
-  return given === null || given === "" ? null : given.toLowerCase();
+  return given === null || given === "" ? null : username(instance, given);
 }
 
 function primaryEmailAddress(user: User, id: string | null | undefined): string | null {

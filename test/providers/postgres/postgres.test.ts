@@ -6,7 +6,7 @@ import { readLedger } from "../../../providers/postgres/ledger";
 import { joinMigration } from "../../../providers/postgres/ledger-migrations";
 import { ensureLedger } from "../../../providers/postgres/ledger-steps";
 import { claimUser, linkUser } from "../../../providers/postgres/ledger-users";
-import { hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
+import { countUsers, hasherOf, readRow, readUsers } from "../../../providers/postgres/legacy-users";
 import { defaultUsersTable } from "../../../providers/postgres/users-table";
 import { holdWriterLock } from "../../../providers/postgres/writer-lock";
 import { connected } from "../../../sandbox/postgres";
@@ -158,6 +158,67 @@ describe("writer lock", () => {
         }
       })
       .toContain("The connection to Postgres that keeps this process the only writer was lost");
+  });
+});
+
+describe("what stands for nothing", () => {
+  const small = (rows: string) =>
+    connected(it.url, (client) =>
+      client.query(`create table users (user_id int, email text, name text, password_hash text, clerk_user_id text,
+        created_at timestamptz); insert into users (user_id, password_hash, clerk_user_id) values ${rows}`),
+    );
+  const all = () => readOnly(database, (connection) => readUsers(connection, defaultUsersTable));
+
+  test.each([
+    [null, false],
+    ["", false],
+    ["  ", false],
+    ["x", false],
+    ["!", false],
+    ["!!", false],
+    ["*", false],
+    ["*LK*", false],
+    ["!cG9zdGdyZXMgaXMgZnVu", false],
+    ["!$6$salt$hash", false],
+    ["xyz", true],
+    ["*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19", true],
+    ["5f4dcc3b5aa765d61d8327deb882cf99", true],
+  ])("the password hash %j is one: %s, wherever it is asked for", async (hash, isOne) => {
+    await small(`(1, ${hash === null ? "null" : `'${hash}'`}, null)`);
+    expect((await all())[0]?.digest !== null).toBe(isOne);
+    expect((await readRow(database, defaultUsersTable, "1"))?.passwordDigest).toBe(isOne ? hash : null);
+    const counts = await countUsers(database, defaultUsersTable);
+    expect([counts.legacy, counts.withPassword]).toEqual(isOne ? [1, 1] : [0, 0]);
+  });
+
+  test("a blank link is none: it is read and counted as one", async () => {
+    await small("(1, 'hash', ''), (2, 'hash', ' '), (3, 'hash', 'user_x')");
+    expect((await all()).map(({ clerkUserId }) => clerkUserId)).toEqual([null, null, "user_x"]);
+    expect(await countUsers(database, defaultUsersTable)).toMatchObject({ linked: 1, legacy: 2 });
+  });
+
+  test("two rows with one user_id both come, however many pages there are, and neither is worked on", async () => {
+    await small("(1, 'hash', null)");
+    await connected(it.url, (client) =>
+      client.query("insert into users (user_id) select greatest(1, g / 2) from generate_series(2, 12000) g"),
+    );
+    expect(await all()).toHaveLength(12_000);
+    await expect(readRow(database, defaultUsersTable, "77")).rejects.toThrow("2 rows have this user_id");
+  });
+});
+
+test("a snapshot outlives the server's timeouts", async () => {
+  await connected(it.url, (client) =>
+    client.query(`do $$begin
+      execute format('alter database %I set statement_timeout = 300', current_database());
+      execute format('alter database %I set idle_in_transaction_session_timeout = 300', current_database());
+      if current_setting('server_version_num')::int >= 170000 then
+        execute format('alter database %I set transaction_timeout = 300', current_database());
+      end if; end$$`),
+  );
+  await readOnly(database, async (connection) => {
+    await connection.query("select pg_sleep(0.6)");
+    expect((await connection.query("select 1")).rowCount).toBe(1);
   });
 });
 

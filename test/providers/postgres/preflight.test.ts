@@ -160,7 +160,7 @@ describe("the table", () => {
     },
   );
 
-  test("takes a view that can be updated, and says what it cannot see", async () => {
+  test("takes a view that can be updated, and looks at the table below it", async () => {
     await createUsers({ id: "int", password_hash: "bytea" });
     await sql(`alter table users rename to people; create view users as
       select user_id, email, convert_from(password_hash, 'UTF8') as password_hash, clerk_user_id, name, created_at from people`);
@@ -168,6 +168,39 @@ describe("the table", () => {
     expect(troubles(findings)).toEqual(["user-id"]);
     expect(found(findings, "table")[0]?.status).toBe("note");
     expect(found(findings, "user-id")[0]?.status).toBe("unknown");
+    expect(found(findings, "triggers")[0]?.status).toBe("ok");
+  });
+
+  test("finds triggers, constraints and row-level security below views over views and partitions", async () => {
+    await sql(`create table people (user_id int, email text, password_hash text, clerk_user_id text, name text,
+        created_at timestamptz, constraint short check (length(clerk_user_id) < 9)) partition by range (user_id);
+      create table people_1 partition of people for values from (0) to (9);
+      create function audit() returns trigger language plpgsql as 'begin return new; end';
+      create trigger below after update of name on people_1 for each row execute function audit();
+      alter table people enable row level security;
+      create view active as select * from people where name is not null;
+      create view users as select * from active where email is not null`);
+    const findings = await checked();
+    expect(found(findings, "triggers")).toMatchObject([
+      { status: "note", sentence: expect.stringContaining("below (audit, on people)") as string },
+    ]);
+    expect(found(findings, "link-column")).toMatchObject([
+      { status: "note", sentence: expect.stringContaining("short") as string },
+      { status: "note", sentence: expect.stringContaining("No unique index") as string },
+    ]);
+    expect(found(findings, "row-security")).toMatchObject([
+      { status: "unknown", sentence: expect.stringContaining("is on for people") as string },
+    ]);
+  });
+
+  test("never says ok of what is below a view and could not be looked at", async () => {
+    await sql(`create table people (id int, mail text, hash text, link text, name text, born timestamptz);
+      create materialized view copies as select * from people;
+      create view users as select id as user_id, mail as email, hash as password_hash, link as clerk_user_id,
+        name, born as created_at from people where id in (select id from copies)`);
+    const findings = await checked();
+    expect(found(findings, "triggers")[0]?.status).toBe("unknown");
+    expect(found(findings, "link-column")[0]?.status).toBe("unknown");
   });
 
   test("refuses a view that cannot be updated", async () => {
@@ -303,7 +336,18 @@ describe("the types", () => {
       publicMetadata: "d",
       privateMetadata: "e",
     };
-    expect(found(await checked(table), "types")[0]?.status).toBe("ok");
+    expect(found(await checked(table), "types")).toMatchObject([
+      { status: "note", sentence: expect.stringMatching(/^b is timestamp.* deleted from then on/) as string },
+    ]);
+  });
+
+  test("says how a time in the column of bans is read, by its name", async () => {
+    await createUsers({ banned_until: "timestamptz", banned_at: "timestamptz" });
+    for (const [banned, meaning] of [
+      ["banned_until", "banned until then"],
+      ["banned_at", "banned from then on"],
+    ] as const)
+      expect(found(await checked({ banned }), "types")[0]?.sentence).toContain(meaning);
   });
 });
 

@@ -132,6 +132,54 @@ describe("creating a user", () => {
     expect(clerk.store.users.size).toBe(0);
   });
 
+  test.each([
+    ["too short", "ab", "form_username_invalid_length"],
+    ["too long", "a".repeat(65), "form_username_invalid_length"],
+    ["with a dot", "john.doe", "form_username_invalid_character"],
+    ["of another script", "иван", "form_username_invalid_character"],
+    ["of digits alone", "12345", "form_username_needs_non_number_char"],
+  ])("refuses a user name that is %s", async (_what, username, code) => {
+    clerk.settings.attributes = {
+      ...clerk.settings.attributes,
+      username: { enabled: true, required: false },
+    };
+    expect(await refusal(client.users.createUser(legacyUser({ username })))).toMatchObject({
+      status: 422,
+      code,
+    });
+  });
+
+  test("takes user names by the rules that the dashboard sets", async () => {
+    clerk.settings.attributes = {
+      ...clerk.settings.attributes,
+      username: { enabled: true, required: false },
+    };
+    clerk.settings.usernames = {
+      minLength: 2,
+      maxLength: 64,
+      allowsSpecialCharacters: true,
+      allowsNumbersAlone: true,
+    };
+    const { id } = await client.users.createUser(legacyUser({ username: "J.D" }));
+    expect(clerk.store.users.get(id)?.username).toBe("j.d");
+    expect(await refusal(client.users.createUser(legacyUser({ username: "+14155552671" })))).toMatchObject({
+      code: "form_username_cannot_be_phone_number",
+    });
+  });
+
+  test.each(["+4402079460018", "0044207946001", "+44 20 7946 0018", "+12"])(
+    "refuses the phone number %s",
+    async (phoneNumber) => {
+      clerk.settings.attributes = {
+        ...clerk.settings.attributes,
+        phone_number: { enabled: true, required: false },
+      };
+      expect(
+        await refusal(client.users.createUser(legacyUser({ phoneNumber: [phoneNumber] }))),
+      ).toMatchObject({ status: 422, code: "form_param_format_invalid" });
+    },
+  );
+
   test.each([["$2a$"], ["$2b$"], ["$2y$"]])("takes a bcrypt digest that begins with %s", async (version) => {
     const digest = DIGEST.replace(/^\$2[aby]\$/, version);
     const { id } = await client.users.createUser(legacyUser({ passwordDigest: digest }));
