@@ -1,6 +1,6 @@
 import { MigrationError } from "../errors";
 import { messageIdOf } from "./message";
-import type { MailOutcome } from "./outcome";
+import { isOutage, type MailOutcome } from "./outcome";
 import type { MailSettings } from "./settings";
 import { openSmtp } from "./smtp";
 import { loadTemplates } from "./template-files";
@@ -43,7 +43,6 @@ export function openMailer(settings: MailSettings, timeoutMs?: number): Mailer {
     redirectAllMailTo: redirectAllMailTo ?? null,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
-  // A server that is away, or refuses login or sender, does so for every mail: nobody has to wait for each of them.
   let outage: MailOutcome | undefined;
   return {
     isRehearsal: redirectAllMailTo !== undefined,
@@ -52,7 +51,7 @@ export function openMailer(settings: MailSettings, timeoutMs?: number): Mailer {
       const content = renderMail(templates, { ...values, appName }, isReminder);
       const messageId = messageIdOf(id, from);
       const outcome = await smtp.sendMail({ ...content, to, from, replyTo: mailReplyTo ?? null, messageId });
-      if (concernsAll(outcome)) outage = outcome;
+      if (isOutage(outcome)) outage = outcome;
       return outcome;
     },
     check: () => smtp.check(),
@@ -60,9 +59,4 @@ export function openMailer(settings: MailSettings, timeoutMs?: number): Mailer {
       smtp.close();
     },
   };
-}
-
-function concernsAll(outcome: MailOutcome): boolean {
-  if (outcome.outcome !== "refused" && outcome.outcome !== "deferred") return false;
-  return outcome.stage === "connection" || outcome.stage === "login" || outcome.stage === "sender";
 }

@@ -1,7 +1,10 @@
 import { z } from "zod";
 
-/** Where in the conversation with the server it ended. */
-export type MailStage = "connection" | "login" | "sender" | "recipient" | "message";
+/**
+ * Where it ended. connection: before the server was ready for a mail. conversation: it hung up, or said nothing more, about this
+ * one, before the message.
+ */
+export type MailStage = "connection" | "login" | "sender" | "conversation" | "recipient" | "message";
 
 /**
  * refused: not sent, and sending it again unchanged would not help. deferred: not sent this time. unknown: the server
@@ -28,10 +31,35 @@ type Failure = z.infer<typeof failure>;
 /** What nodemailer finds out by itself about a mail, before it sends anything of it. */
 const FAULTS_OF_THE_MAIL = ["EENVELOPE", "EMESSAGE", "ESTREAM", "EREQUIRETLS", "EAUTH", "ENOAUTH"];
 
-/** `begun`: whether a single byte of the message itself was handed over, after the server had agreed to DATA. */
-export function outcomeOf(error: unknown, begun: boolean): MailOutcome {
+/**
+ * What would be so for every mail: nobody has to wait for each of them. Everything else is about one mail alone, and healthy
+ * recipients get theirs.
+ */
+const outages: Readonly<Record<MailStage, readonly MailOutcome["outcome"][]>> = {
+  connection: ["refused", "deferred"],
+  login: ["refused", "deferred"],
+  sender: ["refused"],
+  conversation: [],
+  recipient: [],
+  message: [],
+};
+
+export function isOutage(outcome: MailOutcome): boolean {
+  return outcome.outcome !== "accepted" && outages[outcome.stage].includes(outcome.outcome);
+}
+
+/** How far it had come. begun: at least a byte of the message was handed over, after the server had agreed to DATA. */
+export type Progress = "nothing" | "connected" | "begun";
+
+export function outcomeOf(error: unknown, progress: Progress): MailOutcome {
   const found: Failure = failure.safeParse(error).data ?? {};
-  const stage = begun ? "message" : stageOf(found);
+  const begun = progress === "begun";
+  const before = stageOf(found);
+  const stage = begun
+    ? "message"
+    : before === "connection" && progress === "connected"
+      ? "conversation"
+      : before;
   const reply = replyOf(found);
   // A negative reply to the message is an answer; anything else leaves open whether the message arrived.
   if (begun && (found.command !== "DATA" || reply === null)) return { outcome: "unknown", stage, reply };
@@ -59,6 +87,7 @@ const stages: Readonly<Record<MailStage, string>> = {
   connection: "while connecting",
   login: "at the login",
   sender: "for the sender's address",
+  conversation: "because it hung up, or said nothing more",
   recipient: "for the recipient's address",
   message: "for the message",
 };
@@ -91,6 +120,7 @@ const remedies: Readonly<Record<MailStage, string>> = {
   connection: "Check the server and port in SMTP_URL.",
   login: "Check user and password in SMTP_URL.",
   sender: "Check MAIL_FROM: the server has to allow that sender.",
+  conversation: "Look into the mail server's log for what it has against this mail.",
   recipient: "Check the address.",
   message: "Look the code up in the mail provider's documentation.",
 };

@@ -4,7 +4,7 @@ import { createTransport } from "nodemailer";
 
 import { MigrationError } from "../errors";
 import { addressOf, isOneAddress, type Mail, redirected } from "./message";
-import { type MailOutcome, outcomeOf } from "./outcome";
+import { type MailOutcome, outcomeOf, type Progress } from "./outcome";
 
 export interface SmtpOptions {
   /** `smtp://` or `smtps://user:password@host:port`. */
@@ -44,8 +44,7 @@ export function openSmtp(options: SmtpOptions) {
     disableUrlAccess: true,
   });
 
-  // nodemailer does not say whether a connection was lost before the message or within it, but it reads the message
-  // only once the server has agreed to DATA.
+  // nodemailer does not say whether a connection was lost before a mail, within it or within its message: see `progressOf`.
   const messages = new Map<string, Readable[]>();
   transport.use("stream", (prepared, done) => {
     prepared.message.processFunc((message: Readable) => {
@@ -83,7 +82,7 @@ export function openSmtp(options: SmtpOptions) {
       });
       return { outcome: "accepted" };
     } catch (error) {
-      return outcomeOf(error, attempts.some(isBegun));
+      return outcomeOf(error, progressOf(attempts));
     } finally {
       messages.delete(mail.messageId);
     }
@@ -98,7 +97,7 @@ export function openSmtp(options: SmtpOptions) {
         await transport.verify();
         return { outcome: "accepted" };
       } catch (error) {
-        return outcomeOf(error, false);
+        return outcomeOf(error, "nothing");
       }
     },
 
@@ -107,6 +106,12 @@ export function openSmtp(options: SmtpOptions) {
       transport.close();
     },
   };
+}
+
+/** nodemailer makes the message once it is connected and logged in, and reads it once the server has agreed to DATA. */
+function progressOf(attempts: readonly Readable[]): Progress {
+  if (attempts.some(isBegun)) return "begun";
+  return attempts.length > 0 ? "connected" : "nothing";
 }
 
 function isBegun(message: Readable): boolean {
