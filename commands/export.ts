@@ -17,12 +17,13 @@ const formats = {
 };
 
 /**
- * `npm run export -- --what failed|blocked|stragglers|migrated [--format csv|json|yaml] [--out FILE] [--reveal]`: lists for
- * support. Addresses are masked without `--reveal`; a file is readable by its owner alone.
+ * `npm run export -- --what failed|blocked|stragglers|migrated|new-password [--format csv|json|yaml] [--out FILE] [--reveal]`: lists for
+ * support; the list may be named alone, too. Addresses are masked without `--reveal`; a file is readable by its owner alone.
  */
 const exportList = {
   usage: "npm run export",
-  says: "Writes a list for support: of users who failed, are blocked, have not signed in, or are migrated.",
+  says: "Writes a list for support: of users who failed, are blocked, have not signed in, are migrated, or set a new password.",
+  operand: "list",
   flags: {
     ...stackFlags,
     what: { type: "string", value: "list", says: lists.join(", ") },
@@ -32,8 +33,8 @@ const exportList = {
   },
 } as const;
 
-void command(exportList, async (values) => {
-  const list = lists.find((known) => known === values.what);
+void command(exportList, async (values, [named]) => {
+  const list = lists.find((known) => known === (values.what ?? named));
   if (list === undefined) throw unknown("what", lists);
   if (!isFormat(values.format)) throw unknown("format", Object.keys(formats));
   const chosen = await settingsOfStack(values);

@@ -32,7 +32,9 @@ function jsonOf(plan: Plan): string {
   const users = plan.users.map(({ declared, notifications, ...user }) => ({
     ...user,
     passwords: declared?.passwords ?? null,
+    /** Those that are out, and those that this run sends. */
     mails: notifications.length,
+    mailsNow: notifications.filter(({ maySend }) => maySend).length,
   }));
   return `${JSON.stringify({ counts: countVerdicts(plan), users, findings, idleDecisions }, undefined, 2)}\n`;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-import type { PlannedUser } from "../providers/planned";
+import { isToBeTold, type PlannedUser } from "../providers/planned";
 import { channelOf } from "../providers/verdicts/mails";
 import { channels, paceOf, type PaceSettings } from "../providers/verdicts/pace";
 import type { MailFacts } from "../providers/world";
@@ -25,8 +25,7 @@ export function pendingMails(
 ): Pending | undefined {
   const waits = channels.flatMap((channel) => {
     const waiting = users.filter(
-      ({ told, way, isReminderPending }) =>
-        channelOf(way) === channel && (told === "now" || told === "later" || isReminderPending),
+      (user) => channelOf(user.way) === channel && (isToBeTold(user) || user.isReminderPending),
     ).length;
     const { leftOfMonth, nextAt } = paceOf(channel, settings, mails);
     if (waiting === 0 || leftOfMonth === 0 || mails[channel].problem !== "") return [];

@@ -9,7 +9,7 @@ import { addressFlaw } from "./verdicts/row";
 
 const isAddress = (text: string) => addressFlaw(normalEmail(text)) === undefined;
 
-const USE = "it takes skip, keep, adopt, email, passwords, recreate, forget and resend";
+const USE = "it takes skip, keep, leave, adopt, email, passwords, recreate, forget and resend";
 
 /** What a person has decided of one user, reviewed in git. */
 const decisionSchema = z
@@ -19,6 +19,8 @@ const decisionSchema = z
       skip: z.string("skip has to be a reason").min(1, "skip has to be a reason").optional(),
       /** Why this user stays as it is, whatever else is said: never removed by an `up`, nor rolled back. */
       keep: z.string("keep has to be a reason").min(1, "keep has to be a reason").optional(),
+      /** Why this user stays with the old login, and need not be waited for when that is closed. */
+      leave: z.string("leave has to be a reason").min(1, "leave has to be a reason").optional(),
       /** Takes over the Clerk user who has this address, or the one named. */
       adopt: z
         .union([z.literal(true), z.string().regex(/^user_\w+$/)], "adopt has to be true or a Clerk user's id")
@@ -41,9 +43,9 @@ const decisionSchema = z
   )
   .refine((decision) => Object.keys(decision).length > 0, `nothing is decided: ${USE}`)
   .refine(
-    ({ skip, adopt, recreate, forget }) =>
-      [skip, adopt, recreate, forget].filter((given) => given !== undefined).length < 2,
-    "skip, adopt, recreate and forget exclude each other",
+    ({ skip, leave, adopt, recreate, forget }) =>
+      [skip, leave, adopt, recreate, forget].filter((given) => given !== undefined).length < 2,
+    "skip, leave, adopt, recreate and forget exclude each other",
   )
   .refine(
     ({ keep, forget }) => keep === undefined || forget === undefined,

@@ -1,12 +1,17 @@
 import type { Clerk, Instance } from "./clerk/client";
 import { isOurMark } from "./clerk/user";
+import { normalEmail } from "./clerk-user/inputs";
+import { MigrationError } from "./errors";
 import { type Finding, finding } from "./findings";
 import { openMailer } from "./mail/mailer";
 import { explainOutcome } from "./mail/outcome";
+import { findInvitation } from "./notification/invitation";
+import { noPage } from "./notification/way";
 import type { Connection } from "./postgres/database";
 import { type MailTimes, mailTimes } from "./postgres/ledger-notifications";
 import type { Settings } from "./settings";
-import type { MailFacts, Sent, World } from "./world";
+import { mailKey, mayBeOut } from "./verdicts/mails";
+import type { MailFacts, Records, Sent } from "./world";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -31,15 +36,15 @@ export async function observeMails(
   instance: Instance,
   times: MailTimes,
   settings: Settings,
-  owner: Pick<World, "migrationId" | "stacks" | "now">,
+  records: Records,
 ): Promise<Observed> {
-  const { now } = owner;
-  const invitations = await clerk.recentInvitations();
+  const { now } = records;
+  const [invitations, found] = await Promise.all([clerk.recentInvitations(), lookUp(clerk, records)]);
   const byClerk = invitations.map(({ createdAt }) => createdAt);
   const both = (since: number) => larger(sent(times.invitations, since, now), sent(byClerk, since, now));
   const today = new Date(now);
   const month = Date.UTC(today.getUTCFullYear(), today.getUTCMonth());
-  const server = await checkServer(settings);
+  const server = await checkServer(settings, records);
   return {
     facts: {
       invitations: {
@@ -52,18 +57,41 @@ export async function observeMails(
         hour: sent(times.own, now - HOUR, now),
         day: sent(times.own, now - DAY, now),
         thisMonth: null,
-        problem: server?.status === "problem" ? server.sentence : "",
+        problem: server?.status === "problem" ? `${server.sentence} ${server.remedy}` : "",
       },
       firstOwn: times.firstOwn,
+      found,
       invitedByOthers: new Set(
         invitations.flatMap(({ status, mark, emailAddress }) =>
-          status === "pending" && !isOurMark(mark, owner) ? [emailAddress.toLowerCase()] : [],
+          status === "pending" && !isOurMark(mark, records) ? [emailAddress.toLowerCase()] : [],
         ),
       ),
       now,
     },
-    findings: [...(server === undefined ? [] : [server]), ...redirectFindings(instance, settings)],
+    findings: [
+      ...(server === undefined || settings.notify === "invitation" ? [] : [server]),
+      ...redirectFindings(instance, settings),
+    ],
   };
+}
+
+/** Which invitations went out of which nobody has written that down: asked one by one, since few runs are cut off. */
+async function lookUp(clerk: Clerk, records: Records): Promise<Set<string>> {
+  const { ledger, rows, decisions } = records;
+  const open = [...ledger.notifications.values(), ...[...ledger.reminders.values()].flat()].filter(
+    (mail) => mail.way === "invitation" && (mayBeOut(mail) || mail.status === "revoking"),
+  );
+  if (open.length === 0) return new Set();
+  const emails = new Map(rows.map(({ userId, email }) => [userId, email]));
+  const found = await Promise.all(
+    open.map(async ({ userId, number }) => {
+      const email = normalEmail(decisions.get(userId)?.email ?? emails.get(userId) ?? "");
+      const mail = { userId, number };
+      const id = email === "" ? undefined : await findInvitation(clerk, records, mail, email);
+      return id === undefined ? [] : [mailKey(mail)];
+    }),
+  );
+  return new Set(found.flat());
 }
 
 function sent(times: readonly number[], since: number, until: number): Sent {
@@ -82,10 +110,28 @@ function larger(ours: Sent, theirs: Sent): Sent {
 /** How long a dry run waits for a server that does not answer. */
 const PATIENCE_MS = 10_000;
 
-/** undefined where no mail of our own is to be sent. Throws where a setting is missing, or a template is wrong. */
-async function checkServer(settings: Settings): Promise<Finding | undefined> {
+/**
+ * undefined where no mail of our own is to be sent. Throws where a setting is missing, or a template is wrong; but whoever was
+ * told by such a mail stays with that way, though the stack invites by now, and nobody else has to care.
+ */
+async function checkServer(
+  settings: Settings,
+  { ledger }: Pick<Records, "ledger">,
+): Promise<Finding | undefined> {
   const { notify, heldOnly } = settings;
-  if (heldOnly || notify === "none" || notify === "invitation") return undefined;
+  if (heldOnly || notify === "none") return undefined;
+  if (notify !== "invitation") return askServer(settings);
+  if ([...ledger.notifications.values()].every(({ way }) => way === "invitation")) return undefined;
+  try {
+    if (settings.clerkInviteRedirectUrl === undefined) throw noPage();
+    return await askServer(settings);
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    return finding("mail/server", "problem", error.reason, error.remedy);
+  }
+}
+
+async function askServer(settings: Settings): Promise<Finding> {
   const mailer = openMailer(settings, PATIENCE_MS);
   try {
     const outcome = await mailer.check();

@@ -1,8 +1,8 @@
 import type { ClerkUserInputs } from "./clerk-user/inputs";
 import type { NotificationInputs } from "./notification/inputs";
-import type { JudgedUser, MailPart } from "./planned";
+import { isToldNow, type JudgedUser, type MailPart } from "./planned";
 import { isMailHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
-import { isLost, isRepeated, type Turn, turns } from "./verdicts/mails";
+import { type DeclaredMail, isLost, type Turn, turns } from "./verdicts/mails";
 import { rowsById } from "./verdicts/same-id";
 import type { PlanSettings, Records, World } from "./world";
 
@@ -22,11 +22,13 @@ export function withMails(
       {
         userId,
         email: declared.profile.email,
-        isOurs: !isAdopted,
+        // The mails of a user whose update fails are not even begun.
+        isOurs: !isAdopted && verdict !== "blocked",
         passwords: declared.passwords,
         linkedAt: entry?.linkedAt?.getTime() ?? null,
         lastActiveAt: lastActiveAt === null ? null : Date.parse(lastActiveAt),
         hasArrived: entry?.clerkUserId != null && world.arrivals.has(entry.clerkUserId),
+        resend: world.decisions.get(userId)?.resend,
       },
     ];
   });
@@ -35,23 +37,28 @@ export function withMails(
     const { declared } = user;
     if (declared?.isKept === true) return { ...user, ...asRecorded(world, declared) };
     const turn = (declared === null ? undefined : all.get(user.userId)) ?? nobody;
-    const isTold = turn.told === "sent" || turn.told === "now";
-    const numbers = [...(isTold ? [0] : []), ...turn.reminders];
-    const isInvited = turn.told === "now" && world.mails.invitedByOthers.has(declared?.profile.email ?? "");
+    const isInvited = isToldNow(turn) && world.mails.invitedByOthers.has(declared?.profile.email ?? "");
     return {
       ...user,
       notes: isInvited ? [...user.notes, "invited-by-others"] : user.notes,
       told: turn.told,
       way: turn.way,
       notifications:
-        declared === null ? [] : numbers.map((number) => mailTo(world, settings, declared, turn.way, number)),
+        declared === null ? [] : turn.mails.map((mail) => mailTo(settings, declared, turn.way, mail)),
       isReminderPending: turn.isReminderPending,
+      takesBack: turn.takesBack,
       unknownMail: unknownMailOf(world.ledger, user.userId)?.attempt ?? 0,
     };
   });
 }
 
-const nobody: Turn = { told: "never", way: "invitation", reminders: [], isReminderPending: false };
+const nobody: Turn = {
+  told: "never",
+  way: "invitation",
+  mails: [],
+  isReminderPending: false,
+  takesBack: false,
+};
 
 /** The mails of somebody whose row is gone: what is out stays declared as it is, and nothing more is sent. */
 function asRecorded({ ledger }: Records, user: ClerkUserInputs): MailPart {
@@ -65,32 +72,24 @@ function asRecorded({ ledger }: Records, user: ClerkUserInputs): MailPart {
     way: first?.way ?? nobody.way,
     notifications: out.map(({ number, way, attempt }) => ({
       ...{ userId, number, way, label, stack, migrationId, attempt },
-      ...{ email: "", decidedEmail: "", redirectUrl: "" },
+      ...{ email: "", decidedEmail: "", redirectUrl: "", maySend: false },
     })),
     isReminderPending: false,
+    takesBack: false,
     unknownMail: unknownMailOf(ledger, userId)?.attempt ?? 0,
   };
 }
 
 function mailTo(
-  world: World,
   settings: PlanSettings,
   user: ClerkUserInputs,
   way: Way,
-  number: number,
+  mail: DeclaredMail,
 ): NotificationInputs {
-  const { userId, label, stack, migrationId, decidedEmail } = user;
-  const { email } = user.profile;
-  const entry =
-    number === 0
-      ? world.ledger.notifications.get(userId)
-      : world.ledger.reminders.get(userId)?.find((reminder) => reminder.number === number);
-  const resend = world.decisions.get(userId)?.resend;
+  const { userId, label, stack, migrationId, decidedEmail, profile } = user;
   return {
-    ...{ userId, number, way, label, stack, migrationId, email, decidedEmail },
+    ...{ userId, ...mail, way, label, stack, migrationId, email: profile.email, decidedEmail },
     redirectUrl: settings.clerkInviteRedirectUrl ?? "",
-    attempt:
-      (entry?.attempt ?? 1) + (entry !== undefined && isRepeated(entry, email, resend, settings) ? 1 : 0),
   };
 }
 

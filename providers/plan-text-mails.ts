@@ -1,5 +1,5 @@
 import { counted } from "./counted";
-import type { Plan } from "./planned";
+import { isToldNow, type Plan, type PlannedUser } from "./planned";
 import { type Way, ways } from "./postgres/ledger";
 import type { Settings } from "./settings";
 import { channelOf } from "./verdicts/mails";
@@ -15,7 +15,7 @@ import {
 import type { MailFacts } from "./world";
 
 export type MailTextSettings = PaceSettings &
-  Pick<Settings, "passwords" | "notify" | "redirectAllMailTo" | "remindAfterDays">;
+  Pick<Settings, "notify" | "redirectAllMailTo" | "remindAfterDays">;
 
 /** How many decisions are shown to be pasted. */
 const LINES = 100;
@@ -33,7 +33,8 @@ export function mailLines(plan: Plan, settings: MailTextSettings): string[] {
             .slice(0, LINES)
             .map((user) => `    ${user.userId}: { resend: ${user.unknownMail.toString()} }`),
         ];
-  if (settings.notify === "none") return ["Mail: none; nobody is told.", ...lost];
+  const rest = [...takenBackLine(users), ...lost];
+  if (settings.notify === "none") return ["Mail: none; nobody is told.", ...rest];
   const byChannel = channels.flatMap((channel) => channelLines(channel, plan, settings));
   const count = users.filter(({ told }) => told === "sent").length;
   const { sent, now } = reminderCounts(plan);
@@ -54,13 +55,23 @@ export function mailLines(plan: Plan, settings: MailTextSettings): string[] {
       : [
           `  ${mails.invitations.thisMonth.toString()} of the ${DEVELOPMENT_MAILS_PER_MONTH.toString()} mails are used that a development instance delivers in a month; the rest would be dropped without a word, so it is not sent.`,
         ]),
-    ...lost,
+    ...rest,
   ];
 }
 
+/** Links that are revoked, and for which no new one goes out in this run. */
+function takenBackLine(users: readonly PlannedUser[]): string[] {
+  const count = users.filter(({ takesBack }) => takesBack).length;
+  return count === 0
+    ? []
+    : [`  ${count.toString()} went to an address that the user no longer has: the link is revoked.`];
+}
+
 function reminderCounts({ users, remindersOut }: Plan): { sent: number; now: number } {
-  const all = users.flatMap(({ notifications }) => notifications.filter(({ number }) => number > 0)).length;
-  return { sent: remindersOut, now: all - remindersOut };
+  const now = users.flatMap(({ notifications }) =>
+    notifications.filter(({ number, maySend }) => number > 0 && maySend),
+  );
+  return { sent: remindersOut, now: now.length };
 }
 
 const mailNames: Readonly<Record<Way, string>> = {
@@ -71,23 +82,33 @@ const mailNames: Readonly<Record<Way, string>> = {
 
 function channelLines(channel: Channel, { users, mails }: Plan, settings: MailTextSettings): string[] {
   const concerned = users.filter(({ way }) => channelOf(way) === channel);
-  const now = concerned.filter(({ told }) => told === "now");
-  const later = concerned.filter(({ told }) => told === "later").length;
+  const now = concerned.filter(isToldNow);
+  const waiting = concerned.filter(({ told }) => told === "later");
+  const [again, later] = [now.filter(({ told }) => told === "again").length, waiting.length];
   if (now.length + later === 0) return [];
   const pace = paceOf(channel, settings, mails);
   const byWay = ways.flatMap((way) => {
     const count = now.filter((user) => user.way === way).length;
     return count === 0 ? [] : [`${count.toString()} ${mailNames[way]}`];
   });
-  const how =
-    settings.passwords === "carry"
-      ? "nobody has to follow the link to go on signing in"
-      : "the link leads to the first sign-in";
   return [
-    `Mail: ${byWay.length === 0 ? "none now" : byWay.join(", ")}; ${how}.`,
+    `Mail: ${byWay.length === 0 ? "none now" : byWay.join(", ")}; ${meaningOf([...now, ...waiting])}.`,
+    ...(again === 0
+      ? []
+      : [
+          `  ${again.toString()} of them ${again === 1 ? "is" : "are"} sent once more: the address has changed, a decision says so, or the first was never made.`,
+        ]),
     "  The page they lead to must hold <SignIn/>: <SignUp/> refuses people who have an account.",
     ...(later === 0 ? [] : [pendingLine(later, channel, pace, mails)]),
   ];
+}
+
+/** What the link is for those who get it. */
+function meaningOf(told: readonly PlannedUser[]): string {
+  const count = told.filter(({ newPassword }) => newPassword !== null).length;
+  if (count === 0) return "nobody has to follow the link to go on signing in";
+  if (count === told.length) return "the link leads to the first sign-in";
+  return `for ${count.toString()} of them the link leads to the first sign-in, nobody else has to follow it`;
 }
 
 function pendingLine(later: number, channel: Channel, pace: Pace, mails: MailFacts): string {
@@ -101,7 +122,7 @@ function pendingLine(later: number, channel: Channel, pace: Pace, mails: MailFac
     hours === null
       ? "They do not fit into this month."
       : `The last one goes out in about ${counted(hours, "hour")}, if up runs every hour (npm run up -- --until-done does).`;
-  return `  ${later.toString()} more are pending: ${problem === "" ? limits : "the mail server is away, see above"}. ${end}`;
+  return `  ${later.toString()} more are pending: ${problem === "" ? `${limits}.` : problem} ${end}`;
 }
 
 function limitText(limit: number): string {

@@ -1,8 +1,10 @@
+import { counted } from "./counted";
 import { firstFew, firstUsers } from "./first-few";
 import { settlementsOf } from "./plan";
 import { mailLines, type MailTextSettings } from "./plan-text-mails";
 import { countVerdicts, type Plan, type PlannedUser } from "./planned";
 import type { Settings } from "./settings";
+import { newPasswordReasons } from "./verdicts/new-password";
 import type { Note } from "./verdicts/notes";
 import type { ReasonCode, Settlement, Verdict } from "./verdicts/reasons";
 import type { Retire } from "./verdicts/retire";
@@ -22,7 +24,7 @@ export function describePlan(plan: Plan, settings: TextSettings): string {
     "Dry run: nothing is written, in Postgres or in Clerk.",
     ...(isListed ? touchedLines(touched) : []),
     ...groupsOf(plan)
-      .filter(({ verdict }) => !(isListed && touching.includes(verdict)))
+      .filter((group) => !isListed || !touching.includes(group.verdict) || setNewPasswords(group.users))
       .flatMap(groupLines),
     ...noteLines(plan),
     ...findingLines(plan),
@@ -36,6 +38,11 @@ export function describePlan(plan: Plan, settings: TextSettings): string {
 }
 
 const touching: readonly Verdict[] = ["create", "resume", "update", "adopt"];
+
+/** What a list of users would hide among the others. */
+function setNewPasswords(users: readonly PlannedUser[]): boolean {
+  return users.some(({ newPassword }) => newPassword !== null);
+}
 
 function touchedLines(touched: readonly PlannedUser[]): string[] {
   const width = touched.length.toString().length;
@@ -216,12 +223,47 @@ function leftOut(plan: Plan): string {
 /** What it means to the user, which the numbers do not say. */
 function meaning(plan: Plan, settings: TextSettings): string[] {
   return [
-    settings.passwords === "carry"
-      ? "Passwords: carried over; the old password works in Clerk at once."
-      : "Passwords: reset; each user sets one at the first sign-in.",
+    ...passwordLine(plan, settings),
     ...mailLines(plan, settings),
+    ...webhookLine(plan),
     ...retireLines(plan, settings),
   ];
+}
+
+/** Those whom this run makes, or goes on making. */
+function made({ users }: Plan): PlannedUser[] {
+  return users.filter(
+    ({ verdict, code }) => verdict === "create" || code === "recreate" || code === "cut-off-create",
+  );
+}
+
+/** Who goes on with the old password, and who cannot, and why. */
+function passwordLine(plan: Plan, { notify }: Pick<TextSettings, "notify">): string[] {
+  const users = made(plan);
+  const changed = users.filter(({ newPassword }) => newPassword !== null);
+  const carried = users.length - changed.length;
+  if (users.length === 0) return [];
+  if (changed.length === 0)
+    return [`Passwords: ${carried.toString()} carried over; the old password works in Clerk at once.`];
+  const reasons = Object.entries(newPasswordReasons).flatMap(([reason, title]) => {
+    const count = changed.filter(({ newPassword }) => newPassword === reason).length;
+    return count === 0 ? [] : [`${count.toString()} because ${title}`];
+  });
+  const verb = changed.length === 1 ? "sets" : "set";
+  const way = notify === "none" ? "at the first sign-in" : "for whom the mail is the way in";
+  return [
+    `Passwords: ${carried === 0 ? "" : `${carried.toString()} carried over; `}${changed.length.toString()} ${verb} a new one, ${way}: ${reasons.join(", ")}.`,
+  ];
+}
+
+/** What the application may do by itself, which no setting of ours can prevent. */
+function webhookLine(plan: Plan): string[] {
+  const count = made(plan).length;
+  return count === 0
+    ? []
+    : [
+        `Webhooks: Clerk will send user.created for ${counted(count, "user")}. An application that welcomes new users by mail would welcome these: let its handler pass over whoever has an external_id.`,
+      ];
 }
 
 const staying: readonly (readonly [Retire, string])[] = [

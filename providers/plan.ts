@@ -14,6 +14,7 @@ import { clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { refuseOtherHolders } from "./verdicts/holders";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
+import { newPasswordOf } from "./verdicts/new-password";
 import { notesOf } from "./verdicts/notes";
 import { judge, type Judged, type ReasonCode, reasons } from "./verdicts/reasons";
 import { isEmailVerified } from "./verdicts/row";
@@ -164,6 +165,8 @@ function plannedUser(
   { row, profile, entry, held, decision, judged, passwords }: JudgedRow,
 ): JudgedUser {
   const isLeftOut = judged.verdict === "excluded" || (judged.verdict === "blocked" && held === undefined);
+  const hasAccount = judged.verdict === "adopt" || held?.origin === "adopted";
+  const hasArrived = held?.clerkUserId != null && world.arrivals.has(held.clerkUserId);
   const declared: ClerkUserInputs | null = isLeftOut
     ? null
     : {
@@ -193,6 +196,10 @@ function plannedUser(
     reason: judged.reason,
     remedy: judged.remedy,
     notes: judged.verdict === "create" ? notesOf(world.clerk, row, profile) : [],
+    newPassword:
+      declared === null || hasAccount || hasArrived
+        ? null
+        : newPasswordOf(row, decision, passwords, declared.emailStatus),
     declared,
   };
 }
@@ -216,7 +223,7 @@ function attemptOf(
 function keptUser(world: World, { userId, passwords, attempt, digestFingerprint }: LedgerUser): JudgedUser {
   return {
     ...judge("kept", world.decisions.get(userId)?.keep),
-    ...{ userId, label: "***", createdAt: "", notes: [] },
+    ...{ userId, label: "***", createdAt: "", newPassword: null, notes: [] },
     declared: {
       ...{ userId, label: "***", stack: world.stack, migrationId: world.migrationId, attempt },
       passwords: passwords ?? "reset",
@@ -238,24 +245,26 @@ function emailStatus(
   return isEmailVerified(row, settings) || settings.unverified === "verify" ? "verified" : "reserved";
 }
 
-/** Which codes show that a decision is at work; an address goes on being at work for as long as the user is declared. */
-const atWork: Readonly<Record<Exclude<keyof Decision, "email" | "resend">, readonly ReasonCode[]>> = {
-  skip: ["skipped"],
-  adopt: ["adopt-decision", "not-adoptable", "cut-off-adoption", "linked-by-row", "beyond-limit"],
-  passwords: ["decided-reset", "held", "reserved-email", "beyond-limit"],
-  recreate: ["recreate"],
-  forget: ["forgotten"],
-  keep: ["kept", "held"],
-};
+/** Which codes show that a decision is at work; an address, or staying behind, is for as long as the user is declared. */
+const atWork: Readonly<Record<Exclude<keyof Decision, "email" | "leave" | "resend">, readonly ReasonCode[]>> =
+  {
+    skip: ["skipped"],
+    adopt: ["adopt-decision", "not-adoptable", "cut-off-adoption", "linked-by-row", "beyond-limit"],
+    passwords: ["decided-reset", "held", "reserved-email", "beyond-limit"],
+    recreate: ["recreate"],
+    forget: ["forgotten"],
+    keep: ["kept", "held"],
+  };
 
 function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): string[] {
   const byId = usersById(users);
   return [...decisions].flatMap(([userId, decision]) => {
     const user = byId.get(userId);
     if (user === undefined) return [userId];
-    const { email, resend, ...others } = decision;
+    const { email, leave, resend, ...others } = decision;
     const isAtWork =
       (email !== undefined && user.declared !== null) ||
+      (leave !== undefined && (user.declared !== null || user.code === "stays-behind")) ||
       (resend !== undefined && resend === user.unknownMail) ||
       (["skip", "keep", "adopt", "passwords", "recreate", "forget"] as const).some(
         (kind) => others[kind] !== undefined && atWork[kind].includes(user.code),

@@ -4,6 +4,7 @@ import type { NotificationInputs } from "./notification/inputs";
 import type { Way } from "./postgres/ledger";
 import type { RetiredPasswordInputs } from "./retired-password/inputs";
 import type { Told } from "./verdicts/mails";
+import type { NewPassword } from "./verdicts/new-password";
 import type { Note } from "./verdicts/notes";
 import type { ReasonCode, Verdict } from "./verdicts/reasons";
 import type { Retire } from "./verdicts/retire";
@@ -20,6 +21,8 @@ export interface PlannedUser {
   readonly reason: string;
   readonly remedy: string;
   readonly notes: readonly Note[];
+  /** Why the user has to set a new password; null where the old one goes on working, or one is set there already. */
+  readonly newPassword: NewPassword | null;
   /** null where the user is left out. */
   readonly declared: ClerkUserInputs | null;
   readonly told: Told;
@@ -27,6 +30,8 @@ export interface PlannedUser {
   /** The mails that are out, or go out now: the one that tells, and reminders. */
   readonly notifications: readonly NotificationInputs[];
   readonly isReminderPending: boolean;
+  /** A mail went to an address that the user no longer has, and no new one goes out now: its link is revoked. */
+  readonly takesBack: boolean;
   /** What becomes of the digest in the table. */
   readonly retire: Retire;
   readonly retirement: RetiredPasswordInputs | null;
@@ -37,7 +42,7 @@ export interface PlannedUser {
 /** Decided after the verdict: who is told, and whose digest is retired. */
 export type MailPart = Pick<
   PlannedUser,
-  "told" | "way" | "notifications" | "isReminderPending" | "unknownMail"
+  "told" | "way" | "notifications" | "isReminderPending" | "takesBack" | "unknownMail"
 >;
 export type RetirePart = Pick<PlannedUser, "retire" | "retirement">;
 
@@ -54,6 +59,16 @@ export interface Plan {
   readonly removals: readonly { readonly userId: string; readonly why: "row-gone" | "forgotten" }[];
   /** The users of decisions that change nothing, any more or at all. */
   readonly idleDecisions: readonly string[];
+}
+
+/** Whether this run tells the user: for the first time, or once more. */
+export function isToldNow({ told }: Pick<PlannedUser, "told">): boolean {
+  return told === "now" || told === "again";
+}
+
+/** Whether the user is to be told by this run, or by a later one. */
+export function isToBeTold(user: Pick<PlannedUser, "told">): boolean {
+  return isToldNow(user) || user.told === "later";
 }
 
 export function countVerdicts({ users }: Pick<Plan, "users">): Record<Verdict, number> {

@@ -130,8 +130,9 @@ export async function outputs({
     await finishRun(database, id, known.summary).catch(explainAndThrow);
   }
   const isChanging = plan.users.some(
-    ({ declared, verdict, told, retire }) =>
-      declared !== null && (verdict !== "unchanged" || told === "now" || retire === "now"),
+    ({ declared, verdict, notifications, retire }) =>
+      declared !== null &&
+      (verdict !== "unchanged" || retire === "now" || notifications.some(({ maySend }) => maySend)),
   );
   if (!pulumi.runtime.isDryRun() || !isChanging) return { ...known };
   return Object.fromEntries(Object.keys(known).map((name) => [name, pulumi.output(pulumi.unknown)]));

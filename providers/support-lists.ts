@@ -1,8 +1,9 @@
 import { arrivalsOf, livesOf } from "./funnel";
 import { type Plan, usersById } from "./planned";
+import { newPasswordReasons } from "./verdicts/new-password";
 import type { World } from "./world";
 
-export const lists = ["failed", "blocked", "stragglers", "migrated"] as const;
+export const lists = ["failed", "blocked", "stragglers", "migrated", "new-password"] as const;
 export type List = (typeof lists)[number];
 
 /** In their order, so that an empty list has a head as well. */
@@ -11,6 +12,7 @@ export const columnsOf: Readonly<Record<List, readonly string[]>> = {
   blocked: ["userId", "email", "code", "reason", "remedy"],
   stragglers: ["userId", "email", "clerkUserId", "linkedAt", "toldAt", "days"],
   migrated: ["userId", "email", "clerkUserId", "linkedAt", "toldAt", "signedInAt"],
+  "new-password": ["userId", "email", "code", "reason"],
 };
 
 /** A row of a list: the same columns for each, text and numbers only. */
@@ -20,7 +22,7 @@ const DAY = 86_400_000;
 
 /** Whom support has to look after. The addresses are as the plan has them: masked, unless it was made to reveal them. Pure. */
 export function supportList(list: List, world: World, plan: Plan): Entry[] {
-  return { failed, blocked, stragglers, migrated }[list](world, plan);
+  return { failed, blocked, stragglers, migrated, "new-password": newPassword }[list](world, plan);
 }
 
 function failed({ ledger, stack }: World, plan: Plan): Entry[] {
@@ -64,6 +66,13 @@ function stragglers(world: World, plan: Plan): Entry[] {
 
 function migrated(world: World, plan: Plan): Entry[] {
   return lives(world, plan).map((life) => ({ ...life }));
+}
+
+/** Whoever is migrated or to be, and has to set a new password at the first sign-in. */
+function newPassword(_: World, { users }: Plan): Entry[] {
+  return users.flatMap(({ userId, label, newPassword: code }) =>
+    code === null ? [] : [{ userId, email: label, code, reason: newPasswordReasons[code] }],
+  );
 }
 
 function lives(world: World, plan: Plan) {

@@ -49,6 +49,8 @@ export interface MailFacts {
   readonly own: ChannelFacts;
   /** Milliseconds since 1970 of the first mail of our own. */
   readonly firstOwn: number | null;
+  /** Of the invitations of which nobody has written down that they went out: those that Clerk has, by `mailKey`. */
+  readonly found: ReadonlySet<string>;
   /** Lower-case addresses that somebody else has invited. */
   readonly invitedByOthers: ReadonlySet<string>;
   /** Milliseconds since 1970. */

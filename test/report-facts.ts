@@ -52,13 +52,22 @@ export function factsOfMany(count: number, { isRevealed = false, label }: ManyOp
     way: "invitation",
     notifications: [],
     isReminderPending: false,
+    takesBack: false,
+    newPassword: null,
     unknownMail: 0,
     retire: "never",
     retirement: null,
   }));
   const plan: Plan = {
     users,
-    mails: { invitations: quiet, own: quiet, firstOwn: null, invitedByOthers: new Set(), now: NOW },
+    mails: {
+      invitations: quiet,
+      own: quiet,
+      firstOwn: null,
+      found: new Set(),
+      invitedByOthers: new Set(),
+      now: NOW,
+    },
     remindersOut: 0,
     findings: [],
     removals: [],

@@ -47,7 +47,10 @@ export interface TestSystems {
   /** Ends the process, as a kill would, and starts another one. */
   restart(changes?: Partial<ConnectionSettings>): Promise<Systems>;
   /** The same process with these settings of the stack. */
-  restartWith(changes: Readonly<Record<string, string>>): Promise<void>;
+  restartWith(
+    changes: Readonly<Record<string, string>>,
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   settings(
     changes?: Readonly<Record<string, string>>,
     environment?: Readonly<Record<string, string>>,
@@ -58,7 +61,10 @@ export interface TestSystems {
     changes?: Readonly<Record<string, string>>,
     environment?: Readonly<Record<string, string>>,
   ): Promise<Plan>;
-  world(changes?: Readonly<Record<string, string>>): Promise<World>;
+  world(
+    changes?: Readonly<Record<string, string>>,
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<World>;
   /** What the program would declare of this user now. */
   declared(userId: string, changes?: Readonly<Record<string, string>>): Promise<ClerkUserInputs>;
   /** What the state of a migrated user is. */
@@ -124,8 +130,10 @@ export async function openTestSystems({
 
   const query = async <T extends object>(text: string, values: readonly unknown[] = []): Promise<T[]> =>
     (await reader.query<T>(text, [...values])).rows;
-  const world = (changes?: Readonly<Record<string, string>>): Promise<World> =>
-    observeStack(settingsWith(changes), reader, migration);
+  const world = (
+    changes?: Readonly<Record<string, string>>,
+    variables?: Readonly<Record<string, string>>,
+  ): Promise<World> => observeStack(settingsWith(changes, variables), reader, migration);
   const plan = async (
     changes?: Readonly<Record<string, string>>,
     variables?: Readonly<Record<string, string>>,
@@ -154,9 +162,9 @@ export async function openTestSystems({
       systems = open(changes);
       return systems;
     },
-    async restartWith(changes) {
+    async restartWith(changes, variables) {
       await systems.close();
-      systems = openSystems(settingsWith(changes), (sentence) => warnings.push(sentence));
+      systems = openSystems(settingsWith(changes, variables), (sentence) => warnings.push(sentence));
     },
     settings: settingsWith,
     decide(decided) {

@@ -291,11 +291,17 @@ export function openClerk(options: RequestOptions) {
       return data.filter((invitation) => invitation.emailAddress.toLowerCase() === address);
     },
 
-    /** The newest 500 of the instance, whoever made them, revoked ones left out. */
+    /** The newest 500 of the instance, whoever made them, and the newest 500 revoked ones, which Clerk lists apart. */
     async recentInvitations(): Promise<ClerkInvitation[]> {
-      const query = new URLSearchParams({ limit: "500", paginated: "true", order_by: "-created_at" });
-      const schema = z.object({ data: z.array(invitationSchema) });
-      return (await get("GET /invitations", `/invitations?${query.toString()}`, schema)).data;
+      const page = async (filter: Readonly<Record<string, string>>) => {
+        const query = new URLSearchParams({
+          ...{ limit: "500", paginated: "true", order_by: "-created_at" },
+          ...filter,
+        });
+        const schema = z.object({ data: z.array(invitationSchema) });
+        return (await get("GET /invitations", `/invitations?${query.toString()}`, schema)).data;
+      };
+      return (await Promise.all([page({}), page({ status: "revoked" })])).flat();
     },
 
     /** Who has ever signed in: by Clerk's user id, milliseconds since 1970 of the last time. 500 a request. */

@@ -51,6 +51,7 @@ export async function sweep(systems: Systems, inputs: MigrationInputs): Promise<
           email: "",
           decidedEmail: "",
           redirectUrl: "",
+          maySend: false,
         }),
     })),
     ...users.map((user) => ({

@@ -18,8 +18,10 @@ export const notificationInputs = z.object({
   decidedEmail: z.string(),
   /** The page that holds `<SignIn/>`; empty for Clerk's Account Portal. */
   redirectUrl: z.string(),
-  /** Raised when the mail has to be tried again. */
+  /** Raised when there is something to do: the mail has to be sent, looked up or taken back. */
   attempt: z.number(),
+  /** Whether this run may send it. What earlier versions wrote does not say: nothing is sent that no plan announces. */
+  maySend: z.boolean().default(false),
 });
 
 export type NotificationInputs = z.infer<typeof notificationInputs>;
@@ -28,8 +30,8 @@ export type NotificationInputs = z.infer<typeof notificationInputs>;
 export const notificationOutputs = notificationInputs.extend({
   /** Clerk's id of the invitation or the sign-in token; empty where there is none. */
   credentialId: z.string(),
-  /** not-needed: a reminder whose user had arrived before it was sent. */
-  status: z.enum(["sent", "rehearsed", "failed", "unknown", "not-needed"]),
+  /** not-needed: a reminder whose user had arrived before it was sent. withheld: nothing is out, and this run may not send it. */
+  status: z.enum(["sent", "rehearsed", "failed", "unknown", "not-needed", "withheld"]),
   /** Why it is not sent, and what to do; empty when it is. */
   reason: z.string(),
 });
@@ -41,7 +43,7 @@ export function nameOf({ userId, number }: Pick<NotificationInputs, "userId" | "
   return number === 0 ? userId : `${userId}/reminder-${number.toString()}`;
 }
 
-/** Only `attempt` sends again: a changed address, way or redirect never mails anybody twice. */
+/** Only `attempt` does something: a changed address, way or redirect never mails anybody twice. */
 export function differs(recorded: NotificationOutputs, declared: NotificationInputs): boolean {
   return (
     recorded.attempt !== declared.attempt ||

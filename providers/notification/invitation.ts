@@ -1,18 +1,14 @@
+import type { Clerk } from "../clerk/client";
 import { ClerkError, isOutcomeUnknown } from "../clerk/errors";
-import { isOurMark } from "../clerk/user";
+import { isOurMark, type MarkOwner } from "../clerk/user";
+import type { NotificationKey } from "../postgres/ledger-notifications";
 import type { Delivery } from "./way";
 
 /** Clerk's own mail to an address that has an account already: ours. */
 export const invitation: Delivery = {
   canLookUp: true,
 
-  async find({ clerk }, owner, { userId, number }, email) {
-    const found = (await clerk.invitationsTo(email)).find(
-      ({ mark }) =>
-        mark !== null && isOurMark(mark, owner) && mark.userId === userId && mark.number === number,
-    );
-    return found?.id;
-  },
+  find: ({ clerk }, owner, inputs, email) => findInvitation(clerk, owner, inputs, email),
 
   async send({ clerk, settings }, { migrationId }, { userId, number, redirectUrl }, { email }) {
     try {
@@ -33,3 +29,16 @@ export const invitation: Delivery = {
     await clerk.revokeInvitation(credentialId);
   },
 };
+
+/** The id of our invitation at this address, unless it is revoked. */
+export async function findInvitation(
+  clerk: Clerk,
+  owner: MarkOwner,
+  { userId, number }: NotificationKey,
+  email: string,
+): Promise<string | undefined> {
+  const found = (await clerk.invitationsTo(email)).find(
+    ({ mark }) => mark !== null && isOurMark(mark, owner) && mark.userId === userId && mark.number === number,
+  );
+  return found?.id;
+}

@@ -4,12 +4,17 @@ import { normalEmail } from "../clerk-user/inputs";
 import { MigrationError } from "../errors";
 import type { LedgerNotification, Way } from "../postgres/ledger";
 import type { Owner } from "../postgres/ledger-migrations";
-import { claimNotification, readNotification, recordNotification } from "../postgres/ledger-notifications";
+import {
+  claimNotification,
+  readNotification,
+  recordNotBegun,
+  recordNotification,
+} from "../postgres/ledger-notifications";
 import { hasLedger } from "../postgres/ledger-steps";
 import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
-import { wentElsewhere } from "../verdicts/mails";
+import { mayBeOut, wentElsewhere } from "../verdicts/mails";
 import type { NotificationInputs, NotificationOutputs } from "./inputs";
 import { invitation } from "./invitation";
 import { ownMail } from "./own-mail";
@@ -22,7 +27,8 @@ const deliveries: Readonly<Record<Way, Delivery>> = {
 };
 
 /**
- * Tells one user, at most once. A refusal or an unavailable service is no error, because that would stop
+ * Tells one user, at most once, where the plan lets it; otherwise it only looks up what may be out, and takes back what is out
+ * at an address that the user no longer has. A refusal or an unavailable service is no error, because that would stop
  * everybody after it: it is recorded, and the next `up` tries again. A mail whose outcome is unknown is never
  * repeated in the same run, and where it cannot be looked up only on a decision, which raises `attempt`.
  */
@@ -64,14 +70,14 @@ interface Prepared {
   readonly found: string | undefined;
 }
 
-/** Everything before the mail: claims it, unless there is an answer without one. */
+/** Everything before the mail: claims it, unless there is an answer without one, or it is out already. */
 async function prepare(
   systems: Systems,
   owner: Owner,
   inputs: NotificationInputs,
 ): Promise<Prepared | NotificationOutputs> {
   const delivery = deliveries[inputs.way];
-  if (inputs.number > 0 && (await hasArrived(systems, owner, inputs.userId)))
+  if (inputs.number > 0 && inputs.maySend && (await hasArrived(systems, owner, inputs.userId)))
     return outputsOf(owner, inputs, { status: "not-needed", credentialId: null });
   const recipient = await recipientOf(systems, owner, inputs);
   await takeBackFromOldAddress(systems, owner, inputs, recipient);
@@ -81,11 +87,34 @@ async function prepare(
     return staysUnknown(systems, owner, inputs, before);
   const isOpen = before !== undefined && (mayBeOut(before) || before.status === "revoking");
   const found = isOpen ? await delivery.find(systems, owner, inputs, recipient.email) : undefined;
+  if (found !== undefined) return { recipient, found };
+  if (!inputs.maySend) return withheld(systems, owner, inputs, before);
   // Its successor is on its way, and a ledger row holds one.
-  if (found === undefined && before?.credentialId != null)
-    await deliveries[before.way].revoke(systems, before.credentialId);
+  if (before?.credentialId != null) await deliveries[before.way].revoke(systems, before.credentialId);
   await claimNotification(systems.database, owner, inputs);
   return { recipient, found };
+}
+
+/** This run sends nothing. Of what is not out the state gets the attempt before, so that a run which may send finds a change. */
+async function withheld(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+  before: LedgerNotification | undefined,
+): Promise<NotificationOutputs> {
+  if (before !== undefined && mayBeOut(before)) {
+    const reason = before.failure === null ? "" : `${before.failure.reason} ${before.failure.remedy}`;
+    return outputsOf(owner, inputs, { status: "unknown", credentialId: null }, reason);
+  }
+  if (before?.status === "revoking") {
+    if (before.credentialId !== null) await deliveries[before.way].revoke(systems, before.credentialId);
+    await recordNotification(systems.database, owner, inputs, { status: "revoked" });
+  }
+  return outputsOf(owner, attemptBefore(inputs), { status: "withheld", credentialId: null });
+}
+
+function attemptBefore(inputs: NotificationInputs): NotificationInputs {
+  return { ...inputs, attempt: inputs.attempt - 1 };
 }
 
 function outputsOf(
@@ -107,10 +136,6 @@ function isDone(entry: LedgerNotification, { attempt }: NotificationInputs): ent
   return entry.status === "sent" || (entry.status === "rehearsed" && attempt <= entry.attempt);
 }
 
-function mayBeOut({ status }: LedgerNotification): boolean {
-  return status === "sending" || status === "unknown";
-}
-
 /** It failed before the mail was claimed: what is out, or may be, or is being taken back, stays on record as such. */
 async function notBegun(
   systems: Systems,
@@ -120,24 +145,20 @@ async function notBegun(
 ): Promise<NotificationOutputs> {
   const failure = aboutUser(error, inputs.userId);
   const before = await ownEntry(systems, owner, inputs);
-  if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, inputs, before);
-  if (before === undefined) await claimNotification(systems.database, owner, inputs);
+  // The state gets the attempt before: what had to be done is then declared again.
+  const again = attemptBefore(inputs);
+  if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, again, before);
   if (before?.status === "revoking") {
     await recordNotification(systems.database, owner, inputs, { status: "revoking", failure });
-    return notTold(systems, owner, inputs, "failed", failure, true);
+    return notTold(systems, owner, again, "failed", failure, true);
   }
-  if (before === undefined || !mayBeOut(before)) {
-    await recordNotification(systems.database, owner, inputs, {
-      status: "failed",
-      failure,
-      attempt: inputs.attempt + 1,
-    });
-    return notTold(systems, owner, inputs, "failed", failure, true);
+  if (before !== undefined && mayBeOut(before)) {
+    const { attempt } = before;
+    await recordNotification(systems.database, owner, inputs, { status: "unknown", failure, attempt });
+    return notTold(systems, owner, { ...inputs, attempt: attempt - 1 }, "unknown", failure, true);
   }
-  // The state gets the attempt that was: what has been decided is then declared again.
-  const { attempt } = before;
-  await recordNotification(systems.database, owner, inputs, { status: "unknown", failure, attempt });
-  return notTold(systems, owner, { ...inputs, attempt: attempt - 1 }, "unknown", failure, true);
+  await recordNotBegun(systems.database, owner, { ...inputs, attempt: inputs.attempt + 1 }, failure);
+  return notTold(systems, owner, inputs, "failed", failure, true);
 }
 
 /** A warning, so that nobody's migration stops because a mail did not go out. */

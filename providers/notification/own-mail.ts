@@ -7,7 +7,7 @@ import type { Owner } from "../postgres/ledger-migrations";
 import { recordCredential } from "../postgres/ledger-notifications";
 import type { Systems } from "../systems";
 import type { NotificationInputs } from "./inputs";
-import { type Delivery, type Recipient, resendRemedy } from "./way";
+import { type Delivery, noPage, type Recipient, resendRemedy } from "./way";
 
 const DAY_S = 24 * 3600;
 
@@ -40,12 +40,7 @@ async function deliver(
 ) {
   const mailer = systems.mailer();
   const { userId, number, attempt, redirectUrl } = inputs;
-  if (redirectUrl === "")
-    throw new MigrationError(
-      "sign-in-page",
-      `No page is set that a mail to user ${userId} could lead to.`,
-      "Set CLERK_INVITE_REDIRECT_URL to the page that holds <SignIn/>.",
-    );
+  if (redirectUrl === "") throw noPage();
   // A rehearsal must not hold a link that signs its reader in as somebody else.
   const token =
     inputs.way === "announcement" || mailer.isRehearsal

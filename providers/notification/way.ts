@@ -1,4 +1,4 @@
-import type { MigrationError } from "../errors";
+import { MigrationError } from "../errors";
 import type { Owner } from "../postgres/ledger-migrations";
 import type { RowWithDigest } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
@@ -36,4 +36,13 @@ export interface Delivery {
 /** For a mail that may have arrived. The decision names the attempt, so that it holds once. */
 export function resendRemedy(attempt: number): string {
   return `Look into the mail server's log. To send the mail again, write \`resend: ${attempt.toString()}\` for this user into decisions.yaml.`;
+}
+
+/** For a mail of our own: it leads to the page that holds `<SignIn/>`. */
+export function noPage(): MigrationError {
+  return new MigrationError(
+    "sign-in-page",
+    "No page is set that a mail of ours could lead to.",
+    "Set CLERK_INVITE_REDIRECT_URL to the page that holds <SignIn/>.",
+  );
 }

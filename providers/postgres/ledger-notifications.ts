@@ -24,20 +24,60 @@ export async function readNotification(
   return z.array(notificationSchema).parse(rows)[0];
 }
 
-/** Write-ahead: commits `sending` before the mail is asked for, without the id of any earlier credential. */
+interface Claim extends NotificationKey {
+  readonly way: Way;
+  readonly attempt: number;
+}
+
+/**
+ * Write-ahead: commits `sending` before the mail is asked for, without the id of any earlier credential, and the mail itself
+ * among those that may have left. An earlier invitation of unknown outcome has been looked for in vain by then.
+ */
 export async function claimNotification(
   database: Database,
   owner: Owner,
-  { userId, number, way, attempt }: NotificationKey & { readonly way: Way; readonly attempt: number },
+  { userId, number, way, attempt }: Claim,
 ): Promise<void> {
   await database.query(
-    `insert into clerk_migration.notifications
+    `with lost as (
+       update clerk_migration.mails set outcome = 'failed'
+       where user_id = $1 and number = $2 and migration_id = $7
+         and way = 'invitation' and outcome in ('sending', 'unknown')
+     ), leaving as (
+       insert into clerk_migration.mails (user_id, number, way, stack, clerk_instance_id, migration_id, outcome)
+       values ($1, $2, $3, $4, $5, $7, 'sending')
+     )
+     insert into clerk_migration.notifications
        (user_id, number, way, stack, clerk_instance_id, attempt, status, migration_id)
      values ($1, $2, $3, $4, $5, $6, 'sending', $7)
      on conflict (migration_id, user_id, number) do update set
        way = excluded.way, stack = excluded.stack,
        attempt = excluded.attempt, status = 'sending', credential_id = null, sent_at = null, updated_at = now()`,
     [userId, number, way, owner.stack, owner.clerkInstanceId, attempt, owner.migrationId],
+  );
+}
+
+/** Records why a mail was not even begun: none has left. */
+export async function recordNotBegun(
+  database: Database,
+  owner: Owner,
+  { userId, number, way, attempt }: Claim,
+  failure: Failure,
+): Promise<void> {
+  await database.query(
+    `insert into clerk_migration.notifications
+       (user_id, number, way, stack, clerk_instance_id, attempt, migration_id, status,
+        failure_code, failure_reason, failure_remedy)
+     values ($1, $2, $3, $4, $5, $6, $7, 'failed', $8, $9, $10)
+     on conflict (migration_id, user_id, number) do update set
+       way = excluded.way, stack = excluded.stack,
+       attempt = excluded.attempt, status = 'failed', credential_id = null, sent_at = null,
+       failure_code = excluded.failure_code, failure_reason = excluded.failure_reason,
+       failure_remedy = excluded.failure_remedy, updated_at = now()`,
+    [
+      ...[userId, number, way, owner.stack, owner.clerkInstanceId, attempt, owner.migrationId],
+      ...[failure.code, failure.reason, failure.remedy],
+    ],
   );
 }
 
@@ -71,7 +111,7 @@ export type NotificationOutcome =
     }
   | { readonly status: "revoking" | "revoked"; readonly failure?: Failure };
 
-/** Records how it ended. A mail that is being taken back may have to be sent again, so that raises `attempt`, once. */
+/** Records how it ended, of the mail that has left as well. A mail that is being taken back may have to be sent again, so that raises `attempt`, once. */
 export async function recordNotification(
   database: Database,
   { migrationId }: Scope,
@@ -81,7 +121,15 @@ export async function recordNotification(
   const done = outcome.status === "sent" || outcome.status === "rehearsed" ? outcome : null;
   const failure = "failure" in outcome ? outcome.failure : undefined;
   await database.query(
-    `update clerk_migration.notifications set
+    `with left_last as (
+       update clerk_migration.mails set outcome = $3
+       where $3 in ('sent', 'rehearsed', 'failed', 'unknown') and outcome in ('sending', 'unknown')
+         and mail_id = (
+           select max(mail_id) from clerk_migration.mails
+           where user_id = $1 and number = $2 and migration_id = $10
+         )
+     )
+     update clerk_migration.notifications set
        status = $3,
        credential_id = coalesce($4, credential_id),
        email_fingerprint = coalesce($5, email_fingerprint),
@@ -112,23 +160,21 @@ export interface MailTimes {
   readonly firstOwn: number | null;
 }
 
-/** Those of this Clerk instance since then. */
+/** Those of this Clerk instance since then, whatever has become of their users: a rollback calls no mail back. */
 export async function mailTimes(
   connection: Connection,
   clerkInstanceId: string,
   since: Date,
 ): Promise<MailTimes> {
-  const notifications = await ledgerTable(connection, "notifications");
+  const mails = await ledgerTable(connection, "mails");
   const { rows } = await connection.query(
-    `select way = 'invitation' as is_invitation, extract(epoch from coalesce(sent_at, updated_at)) * 1000 as at
-     from ${notifications} as notifications
-     where clerk_instance_id = $1 and coalesce(sent_at, updated_at) > $2
-       and (sent_at is not null or status in ('sending', 'unknown'))`,
+    `select way = 'invitation' as is_invitation, extract(epoch from at) * 1000 as at
+     from ${mails} as mails where clerk_instance_id = $1 and at > $2 and outcome <> 'failed'`,
     [clerkInstanceId, since],
   );
   const first = await connection.query(
-    `select extract(epoch from min(sent_at)) * 1000 as at from ${notifications} as notifications
-     where clerk_instance_id = $1 and way <> 'invitation' and status <> 'rehearsed'`,
+    `select extract(epoch from min(at)) * 1000 as at from ${mails} as mails
+     where clerk_instance_id = $1 and way <> 'invitation' and outcome not in ('failed', 'rehearsed')`,
     [clerkInstanceId],
   );
   const times = z.array(z.object({ is_invitation: z.boolean(), at: z.coerce.number() })).parse(rows);

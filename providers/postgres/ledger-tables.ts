@@ -44,6 +44,15 @@ export const ledgerColumns = {
     sent_at: "null::timestamptz",
     ...times,
   },
+  mails: {
+    mail_id: "null::bigint",
+    at: "null::timestamptz",
+    ...owner,
+    user_id: "null::text",
+    number: "0",
+    way: "'invitation'::text",
+    outcome: "'sent'::text",
+  },
   retired_passwords: {
     user_id: "null::text",
     ...owner,
@@ -91,7 +100,9 @@ export type LedgerTable = keyof typeof ledgerColumns;
  * there yet is empty, a column has its default. To be given an alias.
  */
 export async function ledgerTable(connection: Connection, table: LedgerTable): Promise<string> {
-  const source = completed(await columnsOf(connection, table), table);
+  const columns = await columnsOf(connection, table);
+  if (table === "mails" && columns.size === 0) return mailsOf(await ledgerTable(connection, "notifications"));
+  const source = completed(columns, table);
   if (table !== "notifications") return source;
   const invitations = await columnsOf(connection, "invitations");
   return invitations.size === 0 ? source : withInvitations(source);
@@ -123,6 +134,16 @@ function withInvitations(notifications: string): string {
     where not exists (
       select from ${notifications} as later where later.user_id = earlier.user_id and later.number = 0
     )
+  )`;
+}
+
+/** Until step 3 only the last mail of each kind was on record, and may have left. */
+function mailsOf(notifications: string): string {
+  return `(
+    select null::bigint as mail_id, coalesce(sent_at, updated_at) as at, stack, clerk_instance_id, migration_id, user_id, number, way,
+      case when status in ('sending', 'unknown', 'rehearsed') then status else 'sent' end as outcome
+    from ${notifications} as notifications
+    where sent_at is not null or status in ('sending', 'unknown')
   )`;
 }
 

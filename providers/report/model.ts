@@ -1,6 +1,6 @@
 import { commonReason, type FailureGroup, type Life, livesOf, type Stragglers } from "../funnel";
 import type { StackOutputs } from "../outputs";
-import { type Plan, type PlannedUser, usersById } from "../planned";
+import { isToBeTold, type Plan, type PlannedUser, usersById } from "../planned";
 import type { Ledger } from "../postgres/ledger";
 import type { NumberedRun } from "../postgres/ledger-events";
 import { funnelSteps, nextSteps, share } from "../readme";
@@ -116,9 +116,7 @@ function forecastOf({ plan, settings, ledger }: ReportFacts): Forecast[] {
     const sent = [...ledger.notifications.values()].filter(
       ({ way, status }) => channelOf(way) === channel && status === "sent",
     ).length;
-    const pending = plan.users.filter(
-      ({ way, told }) => channelOf(way) === channel && (told === "now" || told === "later"),
-    ).length;
+    const pending = plan.users.filter((user) => channelOf(user.way) === channel && isToBeTold(user)).length;
     if (sent + pending === 0) return [];
     const pace = paceOf(channel, settings, plan.mails);
     const hours = hoursFor(Math.max(0, pending - pace.room), pace);

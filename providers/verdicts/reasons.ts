@@ -193,6 +193,7 @@ export const reasons = {
   banned: why("excluded", "is banned in the application"),
   "held-only": why("excluded", "this run takes on nobody new"),
   skipped: why("excluded", "skipped by a decision"),
+  "stays-behind": why("excluded", "stays with the old login, by a decision"),
   forgotten: why("excluded", "was deleted in Clerk and is let go of, by a decision"),
   "not-asked": why("excluded", "another address than the one asked for"),
   "not-selected": why("excluded", "not selected by emails, domains or where"),

@@ -78,6 +78,7 @@ function leftOut(
   if (row.isBanned) return judge("banned");
   if (settings.heldOnly) return judge("held-only");
   if (decision?.skip !== undefined) return judge("skipped", decision.skip);
+  if (decision?.leave !== undefined) return judge("stays-behind", decision.leave);
   return decision?.forget === true ? judge("forgotten") : undefined;
 }
 
@@ -119,7 +120,7 @@ function sharing(
   valueOf: (profile: Profile) => string,
 ): (standing: Known) => readonly string[] {
   const claimants = new Map<string, string[]>();
-  const never = new Set(["no-digest", "deleted", "banned", "skipped", "forgotten"]);
+  const never = new Set(["no-digest", "deleted", "banned", "skipped", "stays-behind", "forgotten"]);
   for (const { row, profile, out } of known) {
     if (out !== undefined && never.has(out.code)) continue;
     const value = valueOf(profile);

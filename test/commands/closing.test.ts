@@ -121,7 +121,9 @@ describe("rotate-seal-key", () => {
     expect(run.exitCode, run.output).toBe(0);
     expect(run.printed).toContain(`Sealed 1 digest anew with the key ${parseSealKey(NEW_KEY).id}.`);
     for (const key of [KEY, NEW_KEY]) expect(run.output).not.toContain(key);
-    expect((await readRetired(on.systems.database, on.migration, SARAH.userId))?.keyId).toBe(parseSealKey(NEW_KEY).id);
+    expect((await readRetired(on.systems.database, on.migration, SARAH.userId))?.keyId).toBe(
+      parseSealKey(NEW_KEY).id,
+    );
     expect((await rotate(KEY, NEW_KEY)).printed).toContain("Sealed 0 digests anew");
   });
 

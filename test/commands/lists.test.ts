@@ -37,6 +37,8 @@ async function twoLives(): Promise<void> {
 }
 
 const entries = z.array(z.record(z.string(), z.union([z.string(), z.number()])));
+const byId = (a: Record<string, string | number>, b: Record<string, string | number>) =>
+  String(a.userId) < String(b.userId) ? -1 : 1;
 const list = async (what: string, ...more: string[]) =>
   runCommand(on, "export", ["--what", what, "--format", "json", ...more]);
 const listed = async (what: string, ...more: string[]) =>
@@ -57,6 +59,34 @@ describe("export", () => {
     expect(JSON.stringify(failures)).not.toContain(MARCUS.email);
     const blocked = await listed("blocked");
     expect(blocked.every(({ code, remedy }) => code === "email-taken" && remedy !== "")).toBe(true);
+  });
+
+  test("lists who has to set a new password, and why, as the plan has it of each user", async () => {
+    await on.query("update users set password_hash = 'md5' where user_id = $1", [SARAH.userId]);
+    await ensureUser(on.systems, await on.declared(SARAH.userId));
+    on.decide({ [MARCUS.userId]: { passwords: "reset" } });
+    const inDecisions = { config: { decisions: on.settings().decisions } };
+    const named = await runCommand(on, "export", ["new-password", "--format", "json"], inDecisions);
+    expect(entries.parse(JSON.parse(named.printed)).toSorted(byId)).toMatchObject(
+      [
+        { userId: SARAH.userId, code: "hash", reason: "Clerk takes no hash of this form" },
+        { userId: MARCUS.userId, code: "decision", reason: "a decision says so" },
+      ].toSorted(byId),
+    );
+    expect(named.printed).not.toContain(SARAH.email);
+    const plan = await runCommand(on, "plan", ["--json"], inDecisions);
+    const { users } = z
+      .object({ users: z.array(z.object({ userId: z.string(), newPassword: z.string().nullable() })) })
+      .parse(JSON.parse(plan.printed));
+    const reasons = new Map(users.map(({ userId, newPassword }) => [userId, newPassword]));
+    expect([reasons.get(SARAH.userId), reasons.get(MARCUS.userId)]).toEqual(["hash", "decision"]);
+    expect([...reasons.values()].filter((reason) => reason !== null)).toHaveLength(2);
+
+    // Whoever has set one, in whatever way, is done.
+    const live = on.live(SARAH.userId);
+    if (live !== undefined) on.clerk.store.changeUser(live.id, { lastSignInAt: Date.now() });
+    const flag = await runCommand(on, "export", ["--what", "new-password", "--format", "json"], inDecisions);
+    expect(entries.parse(JSON.parse(flag.printed)).map(({ userId }) => userId)).toEqual([MARCUS.userId]);
   });
 
   test("masks addresses unless it is told to reveal them", async () => {
@@ -89,7 +119,9 @@ describe("export", () => {
   test("says which lists and formats there are", async () => {
     const run = await runCommand(on, "export", ["--what", "everybody"]);
     expect(run).toMatchObject({ exitCode: 1, printed: "" });
-    expect(run.output).toContain("--what has to be one of failed, blocked, stragglers, migrated.");
+    expect(run.output).toContain(
+      "--what has to be one of failed, blocked, stragglers, migrated, new-password.",
+    );
   });
 });
 

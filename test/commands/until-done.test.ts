@@ -63,6 +63,7 @@ test("waits until the oldest mail of the last hour is an hour old, and not where
       invitations: { ...quiet, hour: sent(oldest), thisMonth },
       own: quiet,
       firstOwn: null,
+      found: new Set<string>(),
       invitedByOthers: new Set<string>(),
       now: NOW,
     };

@@ -72,7 +72,7 @@ test("mails of our own, from the preview to the way back, with the real CLI", as
 
   // The hour is over, and the server is away for some.
   await connected(stack.databaseUrl, (client) =>
-    client.query("update clerk_migration.notifications set sent_at = sent_at - interval '2 hours'"),
+    client.query("update clerk_migration.mails set at = at - interval '2 hours'"),
   );
   smtp.fail({ on: "recipient", times: 2, effect: { type: "reply", code: 550 } });
   smtp.fail({ on: "message", effect: { type: "cut" } });

@@ -44,6 +44,7 @@ test("reads every kind of decision, and refuses those that exclude each other or
     c: { passwords: "reset", resend: 2 },
     d: { recreate: true },
     e: { forget: true },
+    f: { leave: "left us" },
   };
   expect(await reading(JSON.stringify(every))).toEqual(new Map(Object.entries(every)));
   const wrong = {
@@ -54,6 +55,7 @@ test("reads every kind of decision, and refuses those that exclude each other or
     e: { resend: 0 },
     f: { resend: true },
     g: "skip",
+    h: { leave: "left us", skip: "x" },
   };
   const message = await reading(JSON.stringify(wrong));
   for (const userId of Object.keys(wrong)) expect(message).toContain(`line 1: ${userId}: `);
@@ -63,8 +65,8 @@ test("names every entry that is no decision, with its line, in one error", async
   expect(await reading("a1: { skip: '' }\nb2: { skip: fine }\nc3:\n  skpi: typo\n")).toMatchInlineSnapshot(`
     "decisions.yaml cannot be read as decisions: 
       - line 1: a1: skip has to be a reason
-      - line 4: c3: it takes skip, adopt, email, passwords, recreate, forget and resend
-      - line 4: c3: nothing is decided: it takes skip, adopt, email, passwords, recreate, forget and resend"
+      - line 4: c3: it takes skip, leave, adopt, email, passwords, recreate, forget and resend
+      - line 4: c3: nothing is decided: it takes skip, leave, adopt, email, passwords, recreate, forget and resend"
   `);
 });
 

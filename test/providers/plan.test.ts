@@ -237,6 +237,7 @@ function world(
     clerk,
     mails: {
       firstOwn: null,
+      found: new Set(),
       invitedByOthers: new Set(),
       ...mails,
       invitations: { ...quiet, ...mails.invitations },
@@ -375,6 +376,7 @@ const gallery: Record<keyof typeof reasons, Case> = {
   banned: { row: { isBanned: true } },
   "held-only": { settings: { heldOnly: true } },
   skipped: { around: { decisions: { a: { skip: "asked to be forgotten" } } } },
+  "stays-behind": { around: { decisions: { a: { leave: "left us" } } } },
   forgotten: { around: { decisions: { a: { forget: true } } } },
   "not-asked": { others: [row("b")], settings: { email: "b@example.com" } },
   "not-selected": { settings: { domains: ["ampdial.com"] } },
@@ -490,6 +492,7 @@ test("every reason reads as a sentence with a remedy, and names nobody's address
     excluded: is banned in the application
     excluded: this run takes on nobody new
     excluded: skipped by a decision (asked to be forgotten)
+    excluded: stays with the old login, by a decision (left us)
     excluded: was deleted in Clerk and is let go of, by a decision
     excluded: another address than the one asked for
     excluded: not selected by emails, domains or where
@@ -807,9 +810,10 @@ test("a dry run groups by verdict and reason with examples and remedies, and nev
     #   skip: why this user is left out
 
     7 rows: 2 to create, 1 to resume, 3 blocked, 1 left out (1 linked already, not by this stack).
-    Passwords: carried over; the old password works in Clerk at once.
+    Passwords: 3 carried over; the old password works in Clerk at once.
     Mail: 3 invitations by Clerk; nobody has to follow the link to go on signing in.
-      The page they lead to must hold <SignIn/>: <SignUp/> refuses people who have an account."
+      The page they lead to must hold <SignIn/>: <SignUp/> refuses people who have an account.
+    Webhooks: Clerk will send user.created for 3 users. An application that welcomes new users by mail would welcome these: let its handler pass over whoever has an external_id."
   `);
 });
 

@@ -170,6 +170,26 @@ describe("a mail that is not sent", () => {
     expect(planned.every(({ told }) => told === "later" || told === "never")).toBe(true);
   });
 
+  test.each([
+    ["before the message", "recipient", "failed"],
+    ["within the message", "message", "unknown"],
+  ] as const)(
+    "because the server hangs up %s is about that one mail: the others get theirs",
+    async (_, stage, status) => {
+      const users = (await on.plan(own())).users.flatMap(({ declared }) => declared ?? []).slice(0, 4);
+      for (const user of users) await ensureUser(on.systems, user);
+      const plan = await on.plan(own());
+      smtp.fail({ on: stage, effect: { type: "cut" } });
+      const statuses = [];
+      for (const user of users) {
+        const mail = plan.users.find((one) => one.userId === user.userId)?.notifications[0];
+        if (mail !== undefined) statuses.push((await ensureNotification(on.systems, mail)).status);
+      }
+      expect(statuses).toEqual([status, "sent", "sent", "sent"]);
+      expect(on.warnings.join()).toContain(users[0]?.userId);
+    },
+  );
+
   test("because Clerk makes no token: nothing is sent, and nothing is unknown", async () => {
     on.clerk.faults.add({ on: "POST /sign_in_tokens", effect: { type: "cut-after" } });
     expect(await tell()).toMatchObject({ status: "failed" });
@@ -216,6 +236,23 @@ describe("a mail that may have arrived", () => {
     await tell();
     expect(smtp.mails).toHaveLength(2);
     expect((await on.plan(own())).users.find((user) => user.userId === userId)?.unknownMail).toBe(2);
+  });
+
+  test("is carried out only where somebody may be told, and announced as such", async () => {
+    await tell();
+    decide(1);
+    const planned = async (
+      changes: Readonly<Record<string, string>>,
+      environment?: Readonly<Record<string, string>>,
+    ) => {
+      const user = (await on.plan(own(changes), environment)).users.find((one) => one.userId === userId);
+      return [user?.told, user?.notifications.map(({ maySend }) => maySend)];
+    };
+    expect(await planned({ notify: "none" })).toEqual(["sent", [false]]);
+    expect(await planned({ notifyOnly: "somebody@example.com" })).toEqual(["sent", [false]]);
+    expect(await planned({}, { MIGRATE_HELD_ONLY: "true" })).toEqual(["sent", [false]]);
+    expect(await planned({ mailsPerHour: "1" })).toEqual(["later", [false]]);
+    expect(await planned({})).toEqual(["again", [true]]);
   });
 
   test("keeps waiting for the decision where Clerk is away when it is carried out", async () => {

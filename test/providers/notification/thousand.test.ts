@@ -70,7 +70,11 @@ const declaredMails = async (): Promise<NotificationInputs[]> => (await planNow(
 /** Postgres has a clock of its own: what this run has sent was sent at the time that everybody else believes in. */
 const moveLedger = (since: Date) =>
   on.query(
-    `update clerk_migration.notifications set
+    `with moved as (
+       update clerk_migration.mails set at = at + $1 * interval '1 millisecond'
+       where at between $2 and clock_timestamp()
+     )
+     update clerk_migration.notifications set
        sent_at = sent_at + $1 * interval '1 millisecond', updated_at = updated_at + $1 * interval '1 millisecond'
      where updated_at between $2 and clock_timestamp()`,
     [passed, since],
