@@ -1,23 +1,33 @@
 import { type Finding, finding } from "./findings";
 import { firstUsers } from "./first-few";
-import { arrivalsOf, livesOf } from "./funnel";
+import { arrivalsOf, type Life, livesOf } from "./funnel";
+import { isToBeTold, type PlannedUser } from "./planned";
+import { reasons } from "./verdicts/reasons";
 import { type Evidence, judgeEvidence } from "./verify";
 
 const SHOWN = 10;
 
-/** What stands against closing the old door: a finding for each question, with the numbers and the first few users. Pure. */
-export function judgeLegacyOff(evidence: Evidence): Finding[] {
+/**
+ * What stands against closing the old door: a finding for each question, with the numbers and the first few users. Whoever is
+ * to be left behind is named by a decision (`leave`), or counted: up to so many may be. Pure.
+ */
+export function judgeLegacyOff(evidence: Evidence, leaveBehind = 0): Finding[] {
   const checks = judgeEvidence(evidence);
   const failing = checks.filter(({ status }) => status !== "ok");
+  const shutOut = peopleShutOut(evidence);
+  const count = shutOut.stragglers.length + shutOut.blocked.length + shutOut.remaining.length;
+  const isAgreed = count > 0 && count <= leaveBehind;
   return [
-    stragglers(evidence),
-    rows(
-      evidence,
-      "blocked",
-      "rows are blocked: their users have no login but the old one",
-      "Settle them: preview says how.",
+    left(evidence),
+    ...[stragglers(evidence, shutOut), blocked(shutOut), remaining(shutOut)].map((found) =>
+      isAgreed && found.status === "problem"
+        ? finding(
+            found.check,
+            "ok",
+            `${found.sentence} That is agreed: up to ${leaveBehind.toString()} may be left behind.`,
+          )
+        : found,
     ),
-    rows(evidence, "create", "rows are not taken on yet", "Run up, or widen the wave."),
     mails(evidence),
     failing.length === 0
       ? finding("gate/verify", "ok", `All ${checks.length.toString()} checks of verify hold.`)
@@ -30,45 +40,98 @@ export function judgeLegacyOff(evidence: Evidence): Finding[] {
   ];
 }
 
-/** Migrated, and never signed in: for them the old door is the only one they know. */
-function stragglers({ world }: Evidence): Finding {
+interface ShutOut {
+  /** Migrated, and never signed in: for them the old door is the only one they know. */
+  readonly stragglers: readonly Life[];
+  readonly blocked: readonly PlannedUser[];
+  /** Everybody else who can sign in at the old door today, whyever they are not migrated. */
+  readonly remaining: readonly PlannedUser[];
+}
+
+/** Who would have no login any more, but for those who stay behind by a decision. */
+function peopleShutOut({ world, plan, clerkUsers }: Evidence): ShutOut {
+  const isLeft = ({ userId }: { readonly userId: string }) =>
+    world.decisions.get(userId)?.leave !== undefined;
   const lives = livesOf(world.ledger, world.stack, arrivalsOf(world));
-  const out = lives.filter(({ signedInAt }) => signedInAt === null);
+  const migrated = new Set(lives.map(({ userId }) => userId));
+  const arrived = new Set(clerkUsers.filter(({ lastSignInAt }) => lastSignInAt !== null).map(({ id }) => id));
+  const atTheDoor = new Set(
+    world.rows
+      .filter(({ digest, isDeleted, isBanned }) => digest !== null && !isDeleted && !isBanned)
+      .filter(({ userId, clerkUserId }) => !migrated.has(userId) && !arrived.has(clerkUserId ?? ""))
+      .map(({ userId }) => userId),
+  );
+  const others = plan.users.filter((user) => !isLeft(user));
+  return {
+    stragglers: lives.filter((life) => life.signedInAt === null && !isLeft(life)),
+    blocked: others.filter(({ verdict }) => verdict === "blocked"),
+    remaining: others.filter(({ userId, verdict }) => verdict !== "blocked" && atTheDoor.has(userId)),
+  };
+}
+
+function stragglers({ world }: Evidence, { stragglers: out }: ShutOut): Finding {
+  const all = livesOf(world.ledger, world.stack, arrivalsOf(world)).length;
   if (out.length === 0)
     return finding(
       "gate/stragglers",
       "ok",
-      `All ${lives.length.toString()} migrated users have signed in with Clerk.`,
+      `All ${all.toString()} migrated users have signed in with Clerk.`,
     );
   const told = out.filter(({ toldAt }) => toldAt !== null).length;
   const shown = firstUsers(out, SHOWN);
   return finding(
     "gate/stragglers",
     "problem",
-    `${out.length.toString()} of ${lives.length.toString()} migrated users have not signed in with Clerk, ${told.toString()} of them were told: ${shown}.`,
-    "Remind them (remindAfterDays), or decide that they may start with Clerk; npm run export -- --what stragglers lists them.",
+    `${out.length.toString()} of ${all.toString()} migrated users have not signed in with Clerk, ${told.toString()} of them were told: ${shown}.`,
+    "Remind them (remindAfterDays), or decide that they may start with Clerk (leave in decisions.yaml, or --leave-behind); npm run export -- --what stragglers lists them.",
   );
 }
 
-function rows({ plan }: Evidence, verdict: "blocked" | "create", sentence: string, remedy: string): Finding {
-  const concerned = plan.users.filter((user) => user.verdict === verdict);
-  const check = verdict === "blocked" ? "gate/blocked" : "gate/remaining";
-  if (concerned.length === 0)
-    return finding(
-      check,
-      "ok",
-      verdict === "blocked" ? "No row is blocked." : "No row is left to be taken on.",
-    );
-  const shown = firstUsers(concerned, SHOWN);
-  return finding(check, "problem", `${concerned.length.toString()} ${sentence}: ${shown}.`, remedy);
+function blocked({ blocked: users }: ShutOut): Finding {
+  if (users.length === 0) return finding("gate/blocked", "ok", "No row is blocked.");
+  return finding(
+    "gate/blocked",
+    "problem",
+    `${users.length.toString()} rows are blocked: their users have no login but the old one: ${firstUsers(users, SHOWN)}.`,
+    "Settle them: preview says how.",
+  );
+}
+
+function remaining({ remaining: users }: ShutOut): Finding {
+  if (users.length === 0) return finding("gate/remaining", "ok", "Nobody else can sign in at the old door.");
+  const why = new Map<string, number>();
+  for (const { verdict, code } of users) {
+    const reason = verdict === "excluded" ? reasons[code].title : "not taken on yet";
+    why.set(reason, (why.get(reason) ?? 0) + 1);
+  }
+  const parts = [...why].map(([reason, count]) => `${count.toString()} ${reason}`);
+  return finding(
+    "gate/remaining",
+    "problem",
+    `${users.length.toString()} users who are not migrated can sign in at the old door: ${parts.join("; ")}: ${firstUsers(users, SHOWN)}.`,
+    "Run up, widen the wave, or say who stays behind: leave in decisions.yaml, or --leave-behind.",
+  );
+}
+
+/** Whom people have decided to leave behind, by name. */
+function left({ world }: Evidence): Finding {
+  const users = [...world.decisions].flatMap(([userId, { leave }]) =>
+    leave === undefined ? [] : [{ userId }],
+  );
+  return finding(
+    "gate/left",
+    "ok",
+    users.length === 0
+      ? "Nobody is left behind by a decision."
+      : `${users.length.toString()} stay behind by a decision: ${firstUsers(users, SHOWN)}.`,
+  );
 }
 
 /** Whoever is to be told, and is not. */
 function mails({ world, plan }: Evidence): Finding {
   const status = (userId: string) => world.ledger.notifications.get(userId)?.status;
   const open = plan.users.filter(
-    ({ userId, told }) =>
-      told === "now" || told === "later" || ["failed", "unknown", "sending"].includes(status(userId) ?? ""),
+    (user) => isToBeTold(user) || ["failed", "unknown", "sending"].includes(status(user.userId) ?? ""),
   );
   if (open.length === 0) return finding("gate/mails", "ok", "Everybody who is to be told is told.");
   const shown = firstUsers(open, SHOWN);

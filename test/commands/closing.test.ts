@@ -4,11 +4,14 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 
 import { ensureUser } from "../../providers/clerk-user/lifecycle";
+import { judgeLegacyOff } from "../../providers/gate";
 import { ensureNotification } from "../../providers/notification/lifecycle";
+import { makePlan } from "../../providers/plan";
 import { readRetired } from "../../providers/postgres/ledger-retired";
 import { ensureRetired } from "../../providers/retired-password/lifecycle";
 import { parseSealKey } from "../../providers/retired-password/seal";
 import { signIn } from "../../sandbox/clerk/sign-in";
+import type { SampleUser } from "../../sandbox/sample-users";
 import { MARCUS, openTestSystems, SARAH, STACK, type TestSystems } from "../systems";
 import { runCommand } from "./run-command";
 
@@ -21,6 +24,14 @@ beforeEach(async () => {
   await on.restart({ digestSealKey: KEY });
 });
 afterEach(() => on.close());
+
+async function migrate(...users: readonly SampleUser[]): Promise<void> {
+  for (const { userId, email, password } of users) {
+    await ensureUser(on.systems, await on.declared(userId));
+    await ensureNotification(on.systems, await on.notification(userId));
+    await signIn(on.clerk.issuer, { identifier: email, password });
+  }
+}
 
 /** Migrated, arrived, and without a digest in the table. */
 async function retireSarah(): Promise<void> {
@@ -53,25 +64,65 @@ describe("gate --for legacy-off", () => {
     expect(sentence("gate/stragglers")).toBe(
       `1 of 2 migrated users have not signed in with Clerk, 1 of them were told: ${SARAH.userId}.`,
     );
-    expect(sentence("gate/remaining")).toContain("34 rows are not taken on yet");
+    expect(sentence("gate/remaining")).toContain(
+      "37 users who are not migrated can sign in at the old door: 34 not taken on yet; 3 linked already, not by this stack: ",
+    );
     expect(sentence("gate/mails")).toContain("not told");
     expect(run.output).not.toContain(SARAH.email);
   });
 
   test("says yes when nothing stands against it, and cannot tell where the state cannot be read", async () => {
-    const emails = `${SARAH.email},${MARCUS.email}`;
-    for (const user of [SARAH, MARCUS]) {
-      await ensureUser(on.systems, await on.declared(user.userId));
-      await ensureNotification(on.systems, await on.notification(user.userId));
-      await signIn(on.clerk.issuer, { identifier: user.email, password: user.password });
-    }
-    const run = await runCommand(on, "gate", ["--for", "legacy-off"], { config: { emails } });
+    await on.query("update users set password_hash = null where user_id not in ($1, $2)", [
+      SARAH.userId,
+      MARCUS.userId,
+    ]);
+    await migrate(SARAH, MARCUS);
+    const run = await runCommand(on, "gate", ["--for", "legacy-off"]);
     // There is no stack with a state here: everything else is fine.
     expect(run.exitCode, run.output).toBe(2);
     expect(run.printed).toContain("All 2 migrated users have signed in with Clerk.");
     expect(run.printed).toContain("1 checks of verify do not hold: verify/state.");
     expect(run.printed).toContain("The old login may be closed: unknown.");
   });
+
+  test.each([
+    ["domains", { domains: "ampdial.com" }, {}, "not selected by emails, domains or where"],
+    ["where", { where: "false" }, {}, "not selected by emails, domains or where"],
+    ["emails", { emails: SARAH.email }, {}, "not selected by emails, domains or where"],
+    ["limit", { limit: "1" }, {}, "beyond limit or percent"],
+    ["percent", { percent: "1" }, {}, "beyond limit or percent"],
+    ["exclude", { exclude: MARCUS.email }, {}, "left out by exclude"],
+    ["a skip", {}, { [MARCUS.userId]: { skip: "later" } }, "skipped by a decision"],
+  ])("counts whoever is left out by %s: they sign in at the old door", (_, config, decisions, reason) => {
+    return leftOut(config, decisions, reason);
+  });
+
+  async function leftOut(
+    config: Readonly<Record<string, string>>,
+    decisions: Readonly<Record<string, unknown>>,
+    reason: string,
+  ): Promise<void> {
+    await on.query("update users set password_hash = null where user_id not in ($1, $2)", [
+      SARAH.userId,
+      MARCUS.userId,
+    ]);
+    await migrate(SARAH);
+    on.decide(decisions);
+    const judged = async (leaveBehind?: number) => {
+      const world = await on.world(config);
+      const plan = makePlan(world, on.settings(config));
+      const clerkUsers = await on.systems.clerk.allUsers();
+      const evidence = { world, plan, clerkUsers, references: [], canaries: [], inState: null };
+      return judgeLegacyOff(evidence, leaveBehind).find(({ check }) => check === "gate/remaining");
+    };
+    expect(await judged()).toMatchObject({
+      status: "problem",
+      sentence: `1 users who are not migrated can sign in at the old door: 1 ${reason}: ${MARCUS.userId}.`,
+    });
+    expect(await judged(1)).toMatchObject({ status: "ok" });
+    on.decide({ [MARCUS.userId]: { leave: "has moved on" } });
+    expect(await judged()).toMatchObject({ status: "ok" });
+  }
 
   test("names the gate that is known", async () => {
     const run = await runCommand(on, "gate");
