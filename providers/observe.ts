@@ -13,6 +13,7 @@ import { readLedger } from "./postgres/ledger";
 import { linkName, migrationOf, readHolders, readMigrations } from "./postgres/ledger-migrations";
 import { readUsers } from "./postgres/legacy-users";
 import { checkCondition, checkDatabase } from "./postgres/preflight";
+import { checkLinks } from "./postgres/preflight-links";
 import { NOBODY, type Settings } from "./settings";
 import { retireQuestions } from "./verdicts/retire";
 import type { RetireFacts, World } from "./world";
@@ -38,6 +39,7 @@ export async function observeStack(
       settings.retirePasswords !== "off",
     );
     refuseOtherTable(checked);
+    checked.push(...(await checkLinks(connection, settings.table)));
     if (settings.where !== "") checked.push(await condition(connection, settings));
     const link = await linkName(connection, settings.table);
     const known = migrationOf(await readMigrations(connection), link, instance.id);

@@ -10,7 +10,7 @@ import { type JudgedUser, type Plan, type PlannedUser, usersById } from "./plann
 import { isHeld, isMailHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
-import { clerkJudgement } from "./verdicts/clerk";
+import { claimOf, clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { refuseOtherHolders } from "./verdicts/holders";
 import { instanceFindings, instanceProblem } from "./verdicts/instance";
@@ -72,7 +72,7 @@ export function makePlan(world: World, settings: PlanSettings): Plan {
     const judgement =
       standing.held === undefined
         ? judgeNew(world, settings, standing, linkedRows)
-        : judgeHeld(world, settings, standing, standing.held);
+        : judgeHeld(world, settings, standing, standing.held, linkedRows);
     return { ...standing, judged: judgement };
   });
   const { kept, removed } = goneRows(world, settings.allowRemovals);
@@ -118,14 +118,7 @@ function judgeNew(
       : judged;
   }
   if (judged !== undefined) return judged;
-  const inClerk = clerkJudgement(clerk, {
-    userId: row.userId,
-    profile,
-    owner: world,
-    decision,
-    existing: settings.existing,
-    rowLinkedTo: (clerkUserId) => linkedRows.get(clerkUserId),
-  });
+  const inClerk = clerkJudgement(clerk, claimOf(world, settings, { row, profile, decision }, linkedRows));
   if (inClerk !== undefined) return inClerk;
   const refused = instanceProblem(clerk.environment, profile, passwords, settings);
   if (refused !== undefined) return refused;

@@ -6,13 +6,14 @@ import { Migration } from "./migration/resource";
 import { observeStack } from "./observe";
 import { type StackOutputs, stackOutputs } from "./outputs";
 import { describePlan, summaryLine } from "./plan-text";
-import { countVerdicts, type Plan } from "./planned";
+import { countVerdicts, type Plan, type PlannedUser } from "./planned";
 import { type Database, explainAndThrow, readOnly, writing } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
 import { joinMigration, newMigrationId, takeOverFrom } from "./postgres/ledger-migrations";
 import { finishRun, readFigures, recordArrivals, startRun } from "./postgres/ledger-runs";
 import { ensureLedger, upgradeLedger } from "./postgres/ledger-steps";
 import { countUsers } from "./postgres/legacy-users";
+import { tableProblem } from "./postgres/link-problems";
 import { withProgress } from "./progress";
 import { engineOfProgram } from "./removal-guard";
 import { NOBODY, type Settings } from "./settings";
@@ -61,6 +62,7 @@ export async function begin(
 ): Promise<{ migration: Migration; run: Run }> {
   const { stack, clerkInstanceId, migrationId } = world;
   const isDryRun = pulumi.runtime.isDryRun();
+  if (!isDryRun) await refuseTableWithoutLinks(plan, settings, database);
   const id = isDryRun ? undefined : await writeDown(world, plan, settings, database);
   const migration = new Migration({ stack, clerkInstanceId, migrationId });
   const ready = await settled(migration);
@@ -89,6 +91,22 @@ async function writeDown(world: World, plan: Plan, settings: Settings, database:
       planned: countVerdicts(plan),
     });
   });
+}
+
+/** Before anybody is made in Clerk: a link is tried on rows of the plan, each in a transaction that is rolled back. */
+async function refuseTableWithoutLinks(plan: Plan, { table }: Settings, database: Database): Promise<void> {
+  const isNew = ({ verdict, declared }: PlannedUser) =>
+    declared !== null && (verdict === "create" || verdict === "adopt" || verdict === "resume");
+  const rows = plan.users.filter(isNew);
+  // One row may be at fault alone: only a table that takes none of three stops everybody.
+  const tried = [rows.at(0), rows.at(rows.length >> 1), rows.at(-1)].flatMap((row) => row?.userId ?? []);
+  const problem = await tableProblem(database, table, [...new Set(tried)]);
+  if (problem === undefined) return;
+  throw new MigrationError(
+    problem.code,
+    `A trial link, rolled back, failed, so nobody was created in Clerk. ${problem.reason}`,
+    problem.remedy,
+  );
 }
 
 /** Declares everybody, and says on the way how far it is: in the status column of a terminal, as lines elsewhere. */

@@ -1,6 +1,6 @@
 import { type Clerk, type Instance, openClerk } from "./clerk/client";
 import { type Decisions, readDecisions } from "./decisions";
-import { MigrationError } from "./errors";
+import { MigrationError, type Refusal } from "./errors";
 import { type Mailer, openMailer } from "./mail/mailer";
 import { type Database, openDatabase } from "./postgres/database";
 import { joinMigration, linkName, type Owner, ownerOf } from "./postgres/ledger-migrations";
@@ -28,6 +28,10 @@ export interface Systems {
    * the first write.
    */
   writer(declared: Declared): Promise<Owner>;
+  /** From now on nobody new is created or adopted in this process, for this reason. The first one counts. */
+  stopCreating(reason: Refusal): void;
+  /** Asked before anybody is created or adopted: throws where that has been stopped. */
+  assertCreating(): void;
   /** Opened when the first mail of our own goes out. Throws where a setting is missing, or a template is wrong. */
   mailer(): Mailer;
   /** Writes down how many requests there have been, for the run that goes on; rarely, unless it must be now. */
@@ -53,14 +57,21 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
   const processStart = new Date();
   let notedAt = 0;
 
+  let stopped: Refusal | undefined;
+  const assertCreating = () => {
+    if (stopped !== undefined) throw stopped;
+  };
+
   const clerk = openClerk({
     secretKey: settings.clerkSecretKey,
     apiUrl: settings.clerkApiUrl,
     requestsPer10s: settings.clerkRequestsPer10s,
-    beforeWrite: () => {
+    beforeWrite: (request) => {
       held.forEach((lock) => {
         lock.assertHeld();
       });
+      // At the last moment: hundreds may wait for their turn.
+      if (request === "POST /users") assertCreating();
     },
   });
   const askInstance = () => (instance ??= clerk.instance());
@@ -104,6 +115,10 @@ export function openSystems(settings: ConnectionSettings, warn: (sentence: strin
         // They only inform: a run does not fail over them.
         recordFigures(database, stack, processStart, clerk.figures()).catch(() => undefined);
     },
+    stopCreating(reason) {
+      stopped ??= reason;
+    },
+    assertCreating,
     mailer: () => (mailer ??= openMailer(settings)),
     warn,
     async close() {

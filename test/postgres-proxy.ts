@@ -8,6 +8,8 @@ export interface PostgresFault {
   readonly on: string;
   /** Cut: before the server sees the statement, or after it has answered and before the client hears of it. */
   readonly effect: "cut-before" | "cut-after" | { readonly delayMs: number };
+  /** Statements that pass first. @default 0 */
+  readonly skip?: number;
   /** @default 1 */
   readonly times?: number;
 }
@@ -15,6 +17,7 @@ export interface PostgresFault {
 export interface PostgresProxy {
   readonly url: string;
   add(fault: PostgresFault): void;
+  clear(): void;
   /** How many faults are still to come. */
   pending(): number;
   stop(): Promise<void>;
@@ -23,12 +26,16 @@ export interface PostgresProxy {
 /** Stands between a client and a real Postgres, and disturbs the connections that send a given statement. */
 export async function startPostgresProxy(databaseUrl: string): Promise<PostgresProxy> {
   const target = new URL(databaseUrl);
-  const faults: { on: string; effect: PostgresFault["effect"]; times: number }[] = [];
+  const faults: { on: string; effect: PostgresFault["effect"]; skip: number; times: number }[] = [];
   const sockets = new Set<Socket>();
 
   const strike = (data: Buffer): PostgresFault["effect"] | undefined => {
     const fault = faults.find(({ on, times }) => times > 0 && data.includes(on));
     if (fault === undefined) return undefined;
+    if (fault.skip > 0) {
+      fault.skip--;
+      return undefined;
+    }
     fault.times--;
     return fault.effect;
   };
@@ -66,8 +73,11 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   url.host = `127.0.0.1:${port.toString()}`;
   return {
     url: url.href,
-    add({ times = 1, ...fault }) {
-      faults.push({ ...fault, times });
+    add({ times = 1, skip = 0, ...fault }) {
+      faults.push({ ...fault, skip, times });
+    },
+    clear() {
+      faults.length = 0;
     },
     pending: () => faults.reduce((sum, { times }) => sum + times, 0),
     async stop() {

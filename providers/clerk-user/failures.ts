@@ -78,3 +78,12 @@ export function notAdoptable(userId: string, clerkUserId: string, problem: strin
     "Mend that in Clerk, or decide otherwise; then run again.",
   );
 }
+
+/** Of everybody whose turn had not come yet when the first link failed, and no other row would have taken one. */
+export function noMoreCreated({ reason, remedy }: Refusal): Refusal {
+  return new Refusal(
+    "no-link-taken",
+    `Nobody else is created in this run, because no row takes a link. ${reason}`,
+    remedy,
+  );
+}

@@ -15,9 +15,12 @@ import {
   unlinkUser,
 } from "../postgres/ledger-users";
 import { type Hasher, hasherOf, readLinks, readRow, type RowWithDigest } from "../postgres/legacy-users";
+import { type LinkProblem, someLegacyRows } from "../postgres/link";
+import { explainLink, isTables, tableProblem } from "../postgres/link-problems";
 import type { Systems } from "../systems";
-import { adoptionProblem } from "./adoption";
+import { adoptionProblem, giveBack, setsExternalId, takeOver } from "./adoption";
 import { conditionOf, signInTime, withDecidedEmail } from "./condition";
+import { eraseUser, isAdoptedAccount } from "./erase";
 import {
   adoptedGone,
   emailTaken,
@@ -26,6 +29,7 @@ import {
   heldStill,
   linkedElsewhere,
   noLongerLegacy,
+  noMoreCreated,
   notAdoptable,
   notOurs,
   rowGone,
@@ -79,16 +83,19 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   const observed = await observe(systems, owner, inputs, row, before);
   const ensured =
     observed === undefined
-      ? inputs.adopt === ""
-        ? await createUser(systems, owner, inputs, row, profile)
-        : await adoptUser(systems, owner, inputs, profile, before)
-      : { user: observed, passwords: before?.passwords ?? passwordsOf(observed) };
+      ? await makeUser(systems, owner, inputs, row, profile, before)
+      : {
+          user: observed,
+          passwords: before?.passwords ?? passwordsOf(observed),
+          // Claimed, and nothing after: an earlier try of this very create has made the user.
+          isMadeHere: before?.status === "creating" && before.clerkUserId === null,
+        };
   const live = await sync(systems, ensured.user, row, profile, ensured.passwords, before);
 
-  const origin = live.mark?.adopted === true ? "adopted" : "created";
+  const origin = isAdoptedAccount(live, before) ? "adopted" : "created";
   // A digest that is gone from a row we hold means no change.
   const digestFingerprint = profile.digestFingerprint || before?.digestFingerprint || "";
-  const linked = await linkUser(database, systems.settings.table, owner, {
+  const problem = await linkUser(database, systems.settings.table, owner, {
     userId,
     clerkUserId: live.id,
     origin,
@@ -101,7 +108,10 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
         : live.passwordLastUpdatedAt,
     attempt: inputs.attempt,
   });
-  if (!linked) throw await takeBack(systems, userId, live, before);
+  if (problem !== undefined) {
+    const reason = await explainProblem(systems, userId, problem);
+    throw await takeBack(systems, owner, userId, { ...ensured, user: live }, before, reason);
+  }
 
   // Only a row that was there before can have a double: this one was just linked to a user who is new.
   const { isDoubled = false } =
@@ -136,11 +146,13 @@ async function observe(
   if (before !== undefined && recorded !== null) {
     const live = await clerk.user(recorded);
     if (live !== undefined && isOurs(live, userId, owner)) return live;
+    // An adoption that was cut off is taken up where it stopped, and an account half given back is adopted again.
+    if (live !== undefined && isHalfAdopted(before)) return undefined;
     // A rollback that keeps the Clerk users was cut off after it had taken our mark away.
-    if (before.status === "unlinking" && live?.externalId === userId && live.mark === null) {
+    const isUnmarked = live?.externalId === userId && live.mark === null;
+    if (before.status === "unlinking" && before.origin === "created" && isUnmarked) {
       return clerk.setMark(recorded, { migration: owner.migrationId });
     }
-    // An adoption that was cut off is taken up where it stopped.
     if (before.origin === "adopted" && before.status === "creating") return undefined;
     if (live !== undefined) throw notOurs(userId, recorded);
     if (before.status === "linked" && !inputs.recreate) throw gone(userId, recorded);
@@ -165,6 +177,35 @@ async function observe(
   return undefined;
 }
 
+/** A Clerk user for the row, and where it comes from. */
+interface Ensured {
+  readonly user: ClerkUser;
+  readonly passwords: Passwords;
+  /** This create has made it, so it may take it back. */
+  readonly isMadeHere: boolean;
+}
+
+/** The ledger remembers an account that was there before us, and the row is not linked to it, or no longer. */
+function isHalfAdopted(before: LedgerUser | undefined): boolean {
+  return before?.origin === "adopted" && (before.status === "creating" || before.status === "unlinking");
+}
+
+async function makeUser(
+  systems: Systems,
+  owner: Owner,
+  inputs: ClerkUserInputs,
+  row: RowWithDigest,
+  profile: Profile,
+  before: LedgerUser | undefined,
+): Promise<Ensured> {
+  const remembered = isHalfAdopted(before) ? (before?.clerkUserId ?? "") : "";
+  const isThere = remembered !== "" && (await systems.clerk.user(remembered)) !== undefined;
+  const adopt = isThere ? remembered : inputs.adopt;
+  return adopt === ""
+    ? createUser(systems, owner, inputs, row, profile)
+    : adoptUser(systems, owner, { ...inputs, adopt }, profile, before);
+}
+
 /** Creates, and where the outcome is unknown or the identifiers are taken, looks up before anything is repeated. */
 async function createUser(
   systems: Systems,
@@ -172,7 +213,7 @@ async function createUser(
   inputs: ClerkUserInputs,
   row: RowWithDigest,
   profile: Profile,
-): Promise<{ user: ClerkUser; passwords: Passwords }> {
+): Promise<Ensured> {
   const { clerk, settings } = systems;
   const { userId } = inputs;
   if (row.passwordDigest === null) throw noLongerLegacy(userId);
@@ -198,7 +239,7 @@ async function createUser(
         password,
         mark: { migration: owner.migrationId },
       });
-      return { user, passwords: password === null ? "reset" : "carry" };
+      return { user, passwords: password === null ? "reset" : "carry", isMadeHere: true };
     } catch (error) {
       if (isDigestRefused(error) && password !== null) {
         systems.warn(
@@ -207,6 +248,8 @@ async function createUser(
         password = null;
         continue;
       }
+      // It has been stopped meanwhile; an earlier try may have arrived.
+      if (error instanceof Refusal && !certain) throw heldStill(error);
       if (!(error instanceof ClerkError)) throw error;
       const failure = error.about(userId);
       certain &&= !isOutcomeUnknown(failure);
@@ -216,11 +259,12 @@ async function createUser(
       if (!isTaken(failure) && !isOutcomeUnknown(failure)) throw final;
 
       const found = await clerk.userByExternalId(userId);
-      if (found !== undefined && isOurs(found, userId, owner)) {
-        return { user: found, passwords: passwordsOf(found) };
-      }
+      const other =
+        found === undefined && isTaken(failure) ? await clerk.userByEmail(profile.email) : undefined;
+      const ours = [found, other].find((user) => user !== undefined && isOurs(user, userId, owner));
+      // Found after a clear refusal it was there before, and is nothing to take back.
+      if (ours !== undefined) return { user: ours, passwords: passwordsOf(ours), isMadeHere: !certain };
       if (found !== undefined) throw externalIdTaken(userId, found.id);
-      const other = isTaken(failure) ? await clerk.userByEmail(profile.email) : undefined;
       if (other !== undefined) throw emailTaken(userId, other.id);
       if (tries === CREATE_TRIES) throw final;
       // Clerk's lists may lag behind its writes.
@@ -242,9 +286,10 @@ async function adoptUser(
   inputs: ClerkUserInputs,
   profile: Profile,
   before: LedgerUser | undefined,
-): Promise<{ user: ClerkUser; passwords: Passwords }> {
+): Promise<Ensured> {
   const { clerk, database } = systems;
   const { userId, adopt } = inputs;
+  systems.assertCreating();
   const live = await clerk.user(adopt);
   if (live === undefined) throw adoptedGone(userId, adopt);
   const problem = adoptionProblem(live, userId, profile.email, owner);
@@ -255,13 +300,10 @@ async function adoptUser(
   }
 
   // Write-ahead, with what was there: a rollback puts it back.
-  await recordAdoption(database, owner, userId, live.id, live.externalId === null);
-  const known = live.externalId === null ? await clerk.setExternalId(live.id, userId) : live;
-  const user =
-    known.mark?.adopted === true
-      ? known
-      : await clerk.setMark(live.id, { migration: owner.migrationId, adopted: true });
-  return { user, passwords: passwordsOf(user) };
+  const externalIdSet = setsExternalId(live, isHalfAdopted(before) ? before : undefined);
+  await recordAdoption(database, owner, userId, live.id, externalIdSet);
+  const user = await takeOver(clerk, live, userId, owner, externalIdSet);
+  return { user, passwords: passwordsOf(user), isMadeHere: false };
 }
 
 /** How a user of ours was created whose outcome nobody wrote down. */
@@ -281,7 +323,7 @@ async function sync(
   passwords: Passwords,
   before: LedgerUser | undefined,
 ): Promise<ClerkUser> {
-  if (before === undefined || before.origin === "adopted") return live;
+  if (before === undefined || isAdoptedAccount(live, before)) return live;
   if (live.lastSignInAt !== null || hasNewPassword(live, before)) return live;
   const { clerk } = systems;
   let synced = live;
@@ -303,27 +345,52 @@ async function sync(
   if (Object.keys(changes).length > 0) synced = await clerk.updateUser(live.id, changes);
   if (live.primaryEmail !== profile.email) {
     await clerk.replaceEmail(live.id, profile.email);
+    // Clerk's lists may lag behind its writes, and its answer has told that the address is the user's.
     synced = (await clerk.user(live.id)) ?? synced;
   }
   return synced;
 }
 
-/** The row did not take the link: whoever was just made for it, ours and never signed in, is deleted again. */
+/** How many other rows are tried to tell a table that takes no link from one row that does not. */
+const TRIALS = 3;
+
+/** Where no other row would take a link either, nobody else is created in this run. */
+async function explainProblem(systems: Systems, userId: string, problem: LinkProblem): Promise<Refusal> {
+  const { database, settings } = systems;
+  if (problem.kind === "row-gone") return rowGone(userId);
+  if (problem.kind === "linked-elsewhere") return linkedElsewhere(userId, problem.clerkUserId);
+  const reason = await explainLink(database, settings.table, userId, problem);
+  if (!isTables(problem)) return reason;
+  const others = await someLegacyRows(database, settings.table, userId, TRIALS);
+  const ofAll = await tableProblem(database, settings.table, others);
+  if (ofAll !== undefined) systems.stopCreating(noMoreCreated(ofAll));
+  return reason;
+}
+
+/**
+ * The row did not take the link. An adopted account is given back, and a user whom this create has made, who has never
+ * signed in, is deleted again; anybody else stays. Answers why.
+ */
 async function takeBack(
   systems: Systems,
+  owner: Owner,
   userId: string,
-  live: ClerkUser,
+  { user: live, isMadeHere }: Ensured,
   before: LedgerUser | undefined,
+  reason: Refusal,
 ): Promise<MigrationError> {
-  const row = await readRow(systems.database, systems.settings.table, userId);
-  const reason = row === undefined ? rowGone(userId) : linkedElsewhere(userId, row.clerkUserId ?? "unknown");
-  if (before?.status === "linked" || live.lastSignInAt !== null) {
-    return new MigrationError(
-      reason.code,
-      `${reason.reason} The Clerk user ${live.id} was left alone.`,
-      reason.remedy,
-    );
+  const held = await readUser(systems.database, owner, userId);
+  if (isAdoptedAccount(live, before, held) && before?.status !== "linked") {
+    await giveBack(systems.clerk, live, userId, owner, held);
+    return reason;
   }
-  await systems.clerk.deleteUser(live.id);
-  return reason;
+  if (isMadeHere && live.lastSignInAt === null) {
+    await eraseUser(systems, owner, userId, live);
+    return reason;
+  }
+  return new MigrationError(
+    reason.code,
+    `${reason.reason} The Clerk user ${live.id} was left alone.`,
+    reason.remedy,
+  );
 }

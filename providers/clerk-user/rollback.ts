@@ -8,6 +8,8 @@ import { readRow } from "../postgres/legacy-users";
 import { putBack } from "../retired-password/restore";
 import type { ConnectionSettings } from "../settings";
 import type { Systems } from "../systems";
+import { giveBack } from "./adoption";
+import { eraseUser, isAdoptedAccount } from "./erase";
 import type { ClerkUserOutputs } from "./inputs";
 
 /** Whether the ledger still holds the user for this stack. Whom it gives to another one is released: nothing is done. */
@@ -113,8 +115,8 @@ export async function rollBackUser(systems: Systems, owner: Owner, recorded: Rec
   ) {
     systems.warn(`User ${userId}: the row's clerk_user_id is no longer ours, so it is left as it is.`);
   }
-  if (isAdopted) await giveBack(systems, owner, userId, live, held);
-  else if (ours !== undefined && choice === "delete") await clerk.deleteUser(ours.id);
+  if (live !== undefined && isAdopted) await giveBack(clerk, live, userId, owner, held);
+  else if (ours !== undefined && choice === "delete") await eraseUser(systems, owner, userId, ours);
   else if (ours !== undefined) await clerk.setMark(ours.id, null);
   await recordRolledBack(database, owner, userId);
 }
@@ -146,22 +148,10 @@ async function look({ clerk, database, settings }: Systems, owner: Owner, record
   const isUnwritten = named === undefined && (known === null || held?.status === "creating");
   const live = isUnwritten ? await clerk.userByExternalId(userId) : named;
   const ours = live !== undefined && isOurs(live, userId, owner) ? live : undefined;
-  const isAdopted = (held ?? recorded).origin === "adopted" || ours?.mark?.adopted === true;
+  const isAdopted =
+    live === undefined ? (held ?? recorded).origin === "adopted" : isAdoptedAccount(live, held, recorded);
   // Whoever was adopted loses nothing by it, so there is nothing to guard.
   const choice =
     ours === undefined || isAdopted ? ("delete" as const) : rollbackChoice(settings, userId, ours, held);
   return { held, known, live, ours, isAdopted, choice };
-}
-
-/** An adopted user gets back what the adoption changed: no mark, and no external id where there was none. */
-async function giveBack(
-  { clerk }: Systems,
-  owner: Owner,
-  userId: string,
-  live: ClerkUser | undefined,
-  held: LedgerUser | undefined,
-): Promise<void> {
-  if (live?.externalId !== userId) return;
-  if (isOurs(live, userId, owner)) await clerk.setMark(live.id, null);
-  if (held?.isExternalIdSet === true) await clerk.setExternalId(live.id, null);
 }

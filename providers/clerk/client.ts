@@ -3,7 +3,7 @@ import DataLoader from "dataloader";
 import { z } from "zod";
 
 import type { Hasher } from "../postgres/legacy-users";
-import { ClerkError, isNotFound } from "./errors";
+import { ClerkError, isClerksAnswer, isNotFound, isOutcomeUnknown, unanswered } from "./errors";
 import { openRequests, reading, type RequestOptions, writing, writingOnce } from "./requests";
 import {
   type ClerkInvitation,
@@ -79,8 +79,11 @@ const PAGE = 100;
 const ALL_PAGE = 500;
 
 /**
- * Clerk's Backend API, as much of it as a migration needs. Everything it throws is a ClerkError. `createUser` and `createInvitation` are never repeated after an unknown
- * outcome: the caller looks up first.
+ * Clerk's Backend API, as much of it as a migration needs. Everything it throws is a ClerkError.
+ *
+ * A write counts as done when Clerk's own answer says so, about the very thing that was written. Any other answer (a
+ * page, `{}`, nothing, somebody else) leaves the outcome unknown. What may be sent twice is sent again then, which asks
+ * Clerk once more. `createUser`, `createInvitation` and `createSignInToken` are never repeated: the caller looks up first.
  */
 export function openClerk(options: RequestOptions) {
   const { send, get, plain, figures } = openRequests(options);
@@ -167,14 +170,13 @@ export function openClerk(options: RequestOptions) {
     /** Whether Clerk takes this password of a user who has one. */
     async isPassword(clerkUserId: string, password: string): Promise<boolean> {
       try {
-        await send(reading("POST /users/{id}/verify_password"), () =>
-          sdk.users.verifyPassword({ userId: clerkUserId, password }),
-        );
+        const verified = z.object({ verified: z.literal(true) });
+        const path = userPath(clerkUserId, "/verify_password");
+        await plain(reading("POST /users/{id}/verify_password"), "POST", path, verified, { password });
         return true;
       } catch (error) {
         // Not the password (422), or none at all (400).
-        if (error instanceof ClerkError && (error.failure.status === 422 || error.failure.status === 400))
-          return false;
+        if (isClerksAnswer(error, [422, 400])) return false;
         throw error;
       }
     },
@@ -200,72 +202,83 @@ export function openClerk(options: RequestOptions) {
     userByEmail: (address: string): Promise<ClerkUser | undefined> => byEmail.load(address),
 
     createUser(user: NewClerkUser): Promise<ClerkUser> {
+      const isMeant = (made: ClerkUser) => made.externalId === user.externalId;
       return send(writingOnce("POST /users"), async () =>
-        parseUser(
-          await sdk.users.createUser({
-            externalId: user.externalId,
-            emailAddress: [user.emailAddress],
-            ...(user.emailStatus === "reserved" ? { emailAddressIdentificationStatus: ["reserved"] } : {}),
-            ...(user.username == null ? {} : { username: user.username }),
-            ...(user.phoneNumber == null ? {} : { phoneNumber: [user.phoneNumber] }),
-            ...(user.publicMetadata == null ? {} : { publicMetadata: { ...user.publicMetadata } }),
-            privateMetadata: { ...user.privateMetadata, [markKey]: user.mark },
-            ...(user.skipLegalChecks === true ? { skipLegalChecks: true } : {}),
-            ...(user.bypassDeviceTrust === true ? { bypassClientTrust: true } : {}),
-            ...(user.firstName === null ? {} : { firstName: user.firstName }),
-            ...(user.lastName === null ? {} : { lastName: user.lastName }),
-            ...(user.createdAt === null ? {} : { createdAt: new Date(user.createdAt) }),
-            ...(user.password === null
-              ? { skipPasswordRequirement: true }
-              : { passwordDigest: user.password.digest, passwordHasher: user.password.hasher }),
-          }),
+        meant(
+          "POST /users",
+          isMeant,
+          parseUser(
+            await sdk.users.createUser({
+              externalId: user.externalId,
+              emailAddress: [user.emailAddress],
+              ...(user.emailStatus === "reserved" ? { emailAddressIdentificationStatus: ["reserved"] } : {}),
+              ...(user.username == null ? {} : { username: user.username }),
+              ...(user.phoneNumber == null ? {} : { phoneNumber: [user.phoneNumber] }),
+              ...(user.publicMetadata == null ? {} : { publicMetadata: { ...user.publicMetadata } }),
+              privateMetadata: { ...user.privateMetadata, [markKey]: user.mark },
+              ...(user.skipLegalChecks === true ? { skipLegalChecks: true } : {}),
+              ...(user.bypassDeviceTrust === true ? { bypassClientTrust: true } : {}),
+              ...(user.firstName === null ? {} : { firstName: user.firstName }),
+              ...(user.lastName === null ? {} : { lastName: user.lastName }),
+              ...(user.createdAt === null ? {} : { createdAt: new Date(user.createdAt) }),
+              ...(user.password === null
+                ? { skipPasswordRequirement: true }
+                : { passwordDigest: user.password.digest, passwordHasher: user.password.hasher }),
+            }),
+          ),
         ),
       );
     },
 
     /** Names, date and password; an absent field stays, a null name is emptied. */
     updateUser(clerkUserId: string, changes: ClerkUserChanges): Promise<ClerkUser> {
-      return send(writing("PATCH /users/{id}"), async () =>
-        parseUser(
-          await sdk.users.updateUser(clerkUserId, {
-            ...(changes.firstName === undefined ? {} : { firstName: changes.firstName ?? "" }),
-            ...(changes.lastName === undefined ? {} : { lastName: changes.lastName ?? "" }),
-            ...(changes.createdAt === undefined ? {} : { createdAt: new Date(changes.createdAt) }),
-            ...(changes.password === undefined
-              ? {}
-              : { passwordDigest: changes.password.digest, passwordHasher: changes.password.hasher }),
-          }),
-        ),
-      );
+      return plain(writing("PATCH /users/{id}"), "PATCH", userPath(clerkUserId), userOf(clerkUserId), {
+        ...(changes.firstName === undefined ? {} : { first_name: changes.firstName ?? "" }),
+        ...(changes.lastName === undefined ? {} : { last_name: changes.lastName ?? "" }),
+        ...(changes.createdAt === undefined ? {} : { created_at: changes.createdAt }),
+        ...(changes.password === undefined
+          ? {}
+          : { password_digest: changes.password.digest, password_hasher: changes.password.hasher }),
+      });
     },
 
-    /** Of a user that we adopt; null gives it back as it was. The SDK's type has no null. */
+    /** Of a user that we adopt; null gives it back as it was. */
     setExternalId(clerkUserId: string, externalId: string | null): Promise<ClerkUser> {
-      const path = `/users/${encodeURIComponent(clerkUserId)}`;
-      return plain(writing("PATCH /users/{id}"), "PATCH", path, clerkUserSchema, {
+      const changed = userOf(clerkUserId).refine((user) => user.externalId === externalId);
+      return plain(writing("PATCH /users/{id}"), "PATCH", userPath(clerkUserId), changed, {
         external_id: externalId,
       });
     },
 
     /** Makes this the user's only address, verified, without a mail to the old one. */
     async replaceEmail(clerkUserId: string, emailAddress: string): Promise<void> {
-      await send(writing("PUT /users/{id}/email_address"), () =>
-        sdk.users.replaceUserEmailAddress(clerkUserId, { emailAddress }),
-      );
+      const replaced = z
+        .object({ email_address: z.string() })
+        .refine((address) => address.email_address.toLowerCase() === emailAddress.toLowerCase());
+      const path = userPath(clerkUserId, "/email_address");
+      await plain(writing("PUT /users/{id}/email_address"), "PUT", path, replaced, {
+        email_address: emailAddress,
+      });
     },
 
     /** Sets the mark, or with null takes it away; other private metadata stays. */
     setMark(clerkUserId: string, mark: Mark | null): Promise<ClerkUser> {
-      return send(writing("PATCH /users/{id}/metadata"), async () =>
-        parseUser(await sdk.users.updateUserMetadata(clerkUserId, { privateMetadata: { [markKey]: mark } })),
-      );
+      const marked = userOf(clerkUserId).refine((user) => (user.mark === null) === (mark === null));
+      const path = userPath(clerkUserId, "/metadata");
+      return plain(writing("PATCH /users/{id}/metadata"), "PATCH", path, marked, {
+        private_metadata: { [markKey]: mark },
+      });
     },
 
-    /** Gone already is as good as deleted now. */
+    /** For `eraseUser` alone, which knows who may go. Gone already is as good as deleted now. */
     async deleteUser(clerkUserId: string): Promise<void> {
-      await send(writing("DELETE /users/{id}"), () => sdk.users.deleteUser(clerkUserId)).catch(
-        ignoreNotFound,
-      );
+      const deleted = z.object({ id: z.literal(clerkUserId), deleted: z.literal(true) });
+      try {
+        await plain(writing("DELETE /users/{id}"), "DELETE", userPath(clerkUserId), deleted);
+      } catch (error) {
+        if (isNotFound(error)) return;
+        if (!isOutcomeUnknown(error) || (await byId.load(clerkUserId)) !== undefined) throw error;
+      }
     },
 
     createInvitation(invitation: NewInvitation): Promise<ClerkInvitation> {
@@ -279,7 +292,9 @@ export function openClerk(options: RequestOptions) {
           ...(invitation.redirectUrl === null ? {} : { redirectUrl: invitation.redirectUrl }),
           ...(invitation.expiresInDays === undefined ? {} : { expiresInDays: invitation.expiresInDays }),
         });
-        return invitationSchema.parse(created.raw);
+        const isMeant = (made: ClerkInvitation) =>
+          made.emailAddress.toLowerCase() === invitation.emailAddress.toLowerCase();
+        return meant("POST /invitations", isMeant, invitationSchema.parse(created.raw));
       });
     },
 
@@ -313,17 +328,20 @@ export function openClerk(options: RequestOptions) {
     },
 
     /** False where there is nothing to revoke any more: accepted, expired, revoked or gone. */
-    revokeInvitation: (invitationId: string): Promise<boolean> =>
-      hasRevoked(
-        send(writing("POST /invitations/{id}/revoke"), () => sdk.invitations.revokeInvitation(invitationId)),
-      ),
+    revokeInvitation(invitationId: string): Promise<boolean> {
+      const path = `/invitations/${encodeURIComponent(invitationId)}/revoke`;
+      return hasRevoked(plain(writing("POST /invitations/{id}/revoke"), "POST", path, revoked(invitationId)));
+    },
 
     /**
      * A link that signs the user in once. Its secret is in the answer alone: what is thrown tells nothing of it, since
      * the cause of an unreadable answer would quote it.
      */
     async createSignInToken(clerkUserId: string, expiresInSeconds: number): Promise<SignInToken> {
-      return plain(writingOnce("POST /sign_in_tokens"), "POST", "/sign_in_tokens", signInTokenSchema, {
+      const made = signInTokenSchema
+        .extend({ user_id: z.literal(clerkUserId) })
+        .transform(({ id, url, token }) => ({ id, url, token }));
+      return plain(writingOnce("POST /sign_in_tokens"), "POST", "/sign_in_tokens", made, {
         user_id: clerkUserId,
         expires_in_seconds: expiresInSeconds,
       });
@@ -332,8 +350,10 @@ export function openClerk(options: RequestOptions) {
     /** False where there is nothing to revoke any more: used, expired, revoked or gone. */
     revokeSignInToken(signInTokenId: string): Promise<boolean> {
       const path = `/sign_in_tokens/${encodeURIComponent(signInTokenId)}/revoke`;
-      // The answer holds the token again: it is not even looked at.
-      return hasRevoked(plain(writing("POST /sign_in_tokens/{id}/revoke"), "POST", path, z.unknown()));
+      // The answer holds the token again: nothing but id and status is looked at.
+      return hasRevoked(
+        plain(writing("POST /sign_in_tokens/{id}/revoke"), "POST", path, revoked(signInTokenId)),
+      );
     },
   };
 }
@@ -341,11 +361,14 @@ export function openClerk(options: RequestOptions) {
 /** Servers on the way take addresses of 8 KB or so: long values need more requests. */
 const LONGEST_QUERY = 6_000;
 
+const signed: ReadonlySet<UserFilter> = new Set(["user_id", "external_id"]);
+
 function cutIntoQueries(filter: UserFilter, values: readonly string[]): string[] {
   const queries: string[][] = [];
   let length = 0;
   for (const value of values) {
-    const parameter = new URLSearchParams([[filter, value]]).toString();
+    // Of an id Clerk reads a leading + or - as "with" or "without": an id that begins like that needs one of its own.
+    const parameter = new URLSearchParams([[filter, signed.has(filter) ? `+${value}` : value]]).toString();
     const last = queries.at(-1);
     length += parameter.length + 1;
     if (last === undefined || last.length === PAGE || length > LONGEST_QUERY) {
@@ -356,8 +379,27 @@ function cutIntoQueries(filter: UserFilter, values: readonly string[]): string[]
   return queries.map((query) => query.join("&"));
 }
 
+function userPath(clerkUserId: string, rest = ""): string {
+  return `/users/${encodeURIComponent(clerkUserId)}${rest}`;
+}
+
+/** An answer about this user and no other. */
+function userOf(clerkUserId: string) {
+  return clerkUserSchema.refine((user) => user.id === clerkUserId);
+}
+
+function revoked(id: string) {
+  return z.object({ id: z.literal(id), status: z.literal("revoked") });
+}
+
 function parseUser(user: { raw: unknown }): ClerkUser {
   return clerkUserSchema.parse(user.raw);
+}
+
+/** An answer about somebody else says nothing of what was sent. */
+function meant<T>(request: string, isMeant: (answer: T) => boolean, answer: T): T {
+  if (isMeant(answer)) return answer;
+  throw new ClerkError(request, unanswered("an answer about somebody else"));
 }
 
 /** Clerk refuses to revoke what is no longer open (400) or is gone (404). */
@@ -366,12 +408,7 @@ async function hasRevoked(request: Promise<unknown>): Promise<boolean> {
     await request;
     return true;
   } catch (error) {
-    if (error instanceof ClerkError && (error.failure.status === 404 || error.failure.status === 400))
-      return false;
+    if (isClerksAnswer(error, [404, 400])) return false;
     throw error;
   }
-}
-
-function ignoreNotFound(error: unknown): void {
-  if (!isNotFound(error)) throw error;
 }

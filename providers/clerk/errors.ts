@@ -44,8 +44,14 @@ export function aboutUser<T>(error: T, userId: string): T | ClerkError {
   return error instanceof ClerkError ? error.about(userId) : error;
 }
 
+/** Clerk itself answered with one of these: what stands between us and Clerk gives a status, too, but no code. */
+export function isClerksAnswer(error: unknown, statuses: readonly number[]): boolean {
+  if (!(error instanceof ClerkError) || error.failure.code === undefined) return false;
+  return error.failure.status !== undefined && statuses.includes(error.failure.status);
+}
+
 export function isNotFound(error: unknown): boolean {
-  return error instanceof ClerkError && error.failure.status === 404;
+  return isClerksAnswer(error, [404]);
 }
 
 /** The address or the external id belongs to a user that exists already, who may be ours. */
@@ -58,8 +64,9 @@ export function isTaken(error: unknown): error is ClerkError {
 /** The request may or may not have been carried out. */
 export function isOutcomeUnknown(error: unknown): error is ClerkError {
   if (!(error instanceof ClerkError)) return false;
-  const { status } = error.failure;
-  return status === undefined || status >= 500 || status === 408;
+  const { status, code } = error.failure;
+  // A 404 without Clerk's code is somebody else's: what stands in between may have passed the request on.
+  return status === undefined || status >= 500 || status === 408 || (status === 404 && code === undefined);
 }
 
 export function isRateLimited(error: unknown): boolean {

@@ -11,7 +11,7 @@ export interface RequestOptions {
   /** Clerk's limit; 0 means Clerk's own for the key's kind. */
   readonly requestsPer10s: number;
   /** Called before every request that writes; what it throws stops the request. */
-  readonly beforeWrite?: () => void;
+  readonly beforeWrite?: (request: string) => void;
   /** How long an answer may take. @default 30,000 */
   readonly timeoutMs?: number;
 }
@@ -97,7 +97,7 @@ export function openRequests(options: RequestOptions) {
     });
     // A refused key fails every request: the first answer is enough.
     if (refusedKey !== undefined) throw refusedKey;
-    if (request.writes) options.beforeWrite?.();
+    if (request.writes) options.beforeWrite?.(request.name);
     figures.requests++;
     try {
       return await withTimeout(attempt(), timeoutMs);
@@ -115,7 +115,7 @@ export function openRequests(options: RequestOptions) {
   /** A plain request, where the SDK would spend a second one on a count or its types lack what the API takes. */
   async function plain<T>(
     request: Request,
-    method: "GET" | "PATCH" | "POST",
+    method: "GET" | "PATCH" | "POST" | "PUT" | "DELETE",
     path: string,
     schema: z.ZodType<T>,
     body?: object,

@@ -107,6 +107,15 @@ export function isOurs(user: ClerkUser, userId: string, owner: MarkOwner): boole
   return user.externalId === userId && isOurMark(user.mark, owner);
 }
 
+/**
+ * Adopted by us for this row. Where that was cut off, or the account is half given back, it has our mark and no
+ * external id: the mark comes first and goes last.
+ */
+export function isAdopted(user: ClerkUser, userId: string, owner: MarkOwner): boolean {
+  const isForRow = user.externalId === userId || user.externalId === null;
+  return isForRow && isOurMark(user.mark, owner) && user.mark?.adopted === true;
+}
+
 /** What we write into an invitation's public metadata. */
 export interface InvitationMark {
   readonly migration: string;

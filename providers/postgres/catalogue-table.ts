@@ -103,6 +103,8 @@ const constraintSchema = z.object({
   name: z.string(),
   kind: z.enum(["check", "foreign key"]),
   definition: z.string(),
+  /** The condition of a check; null for a foreign key. */
+  expression: z.string().nullable(),
   columns: z.array(z.string()),
 });
 
@@ -117,6 +119,7 @@ function readConstraints(connection: Connection, oid: string): Promise<Constrain
        k.conname as name,
        case k.contype when 'c' then 'check' else 'foreign key' end as kind,
        pg_get_constraintdef(k.oid) as definition,
+       pg_get_expr(k.conbin, k.conrelid) as expression,
        (
          select coalesce(json_agg(a.attname), '[]')
          from pg_attribute a

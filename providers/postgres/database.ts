@@ -90,25 +90,32 @@ export async function readOnly<T>(
   );
 }
 
-/** Runs `work` in one transaction: all of it or nothing. */
+/** Runs `work` in one transaction: all of it or nothing, and nothing where its result is not to be kept. */
 export async function writing<T>(
   database: Database,
   work: (connection: PoolClient) => Promise<T>,
+  isKept: (result: T) => boolean = () => true,
 ): Promise<T> {
-  return transaction(database, "begin transaction isolation level read committed", work);
+  return transaction(database, "begin transaction isolation level read committed", work, isKept);
 }
 
 async function transaction<T>(
   database: Database,
   begin: string,
   work: (connection: PoolClient) => Promise<T>,
+  isKept: (result: T) => boolean = () => true,
 ): Promise<T> {
   const connection = await database.connect().catch(explainAndThrow);
   let broken: Error | undefined;
+  // A connection that is lost between two statements says so by an event, which nobody else listens to.
+  const onLoss = (error: Error) => {
+    broken = error;
+  };
+  connection.on("error", onLoss);
   try {
     await connection.query(begin);
     const result = await work(connection);
-    await connection.query("commit");
+    await connection.query(isKept(result) ? "commit" : "rollback");
     return result;
   } catch (error) {
     await connection.query("rollback").catch((failure: unknown) => {
@@ -116,6 +123,7 @@ async function transaction<T>(
     });
     return explainAndThrow(error);
   } finally {
+    connection.off("error", onLoss);
     connection.release(broken);
   }
 }

@@ -79,18 +79,39 @@ export async function retireDigest(
         owner.migrationId,
       ],
     );
-    const { rowCount } = await connection.query(
-      `update ${tableSql(table)} u set ${hash} = null
-       where ${columnSql(table.userId)} = $1 and ${linkSql(table)} = $2 and ${digestSql(table)} = $3`,
-      [userId, clerkUserId, digest],
-    );
-    if (rowCount !== 1)
+    const meant = `${columnSql(table.userId)} = $1 and ${linkSql(table)} = $2`;
+    const held = `${meant} and ${digestSql(table)} = $3`;
+    const isThere = async () =>
+      (
+        await connection.query(`select 1 from ${tableSql(table)} u where ${held}`, [
+          userId,
+          clerkUserId,
+          digest,
+        ])
+      ).rows.length > 0;
+    const wasThere = await isThere();
+    await connection.query(`update ${tableSql(table)} u set ${hash} = null where ${held}`, [
+      userId,
+      clerkUserId,
+      digest,
+    ]);
+    if (!wasThere)
       throw new MigrationError(
         "row-changed",
         `User ${userId}: digest or link in the row changed at this very moment, so nothing was retired.`,
         "The next `up` looks at it again.",
       );
+    if (await isThere()) throw notTaken(table, userId, "keeps its digest, so nothing was retired");
   });
+}
+
+/** What is not there after the statement is not recorded as done. */
+function notTaken(table: UsersTable, userId: string, what: string): MigrationError {
+  return new MigrationError(
+    "digest-kept",
+    `The row of user ${userId} ${what}: a trigger, a rule or a policy may stop the update.`,
+    `Let an update of ${table.passwordHash} alone pass, and run the command again.`,
+  );
 }
 
 /**
@@ -110,11 +131,11 @@ export async function restoreDigest(
   const hash = escapeIdentifier(table.passwordHash);
   await writing(database, async (connection) => {
     const { rows } = await connection.query(
-      `select ${linkSql(table)} as link from ${tableSql(table)} u
-       where ${columnSql(table.userId)} = $1 for update`,
+      `select ${linkSql(table)} as link, ${digestSql(table)} is null as "isEmpty"
+       from ${tableSql(table)} u where ${columnSql(table.userId)} = $1 for update`,
       [userId],
     );
-    const row = z.array(z.object({ link: z.string().nullable() })).parse(rows)[0];
+    const row = z.array(z.object({ link: z.string().nullable(), isEmpty: z.boolean() })).parse(rows)[0];
     if (row?.link != null && row.link !== clerkUserId)
       throw new MigrationError(
         "relinked",
@@ -125,6 +146,12 @@ export async function restoreDigest(
       `update ${tableSql(table)} u set ${hash} = $2 where ${columnSql(table.userId)} = $1 and ${digestSql(table)} is null`,
       [userId, digest],
     );
+    const { rows: after } = await connection.query(
+      `select 1 from ${tableSql(table)} u where ${columnSql(table.userId)} = $1 and ${digestSql(table)} = $2`,
+      [userId, digest],
+    );
+    if (row?.isEmpty === true && after.length === 0)
+      throw notTaken(table, userId, "does not take its digest back, which stays sealed");
     await connection.query(
       `update clerk_migration.retired_passwords set
          status = 'restored', sealed = null, key_id = null, attempt = attempt + 1, updated_at = now()

@@ -1,12 +1,13 @@
-import { escapeIdentifier } from "pg";
 import { z } from "zod";
 
 import { MigrationError, Refusal } from "../errors";
-import type { Connection, Database } from "./database";
+import { type Connection, type Database, writing } from "./database";
 import { type LedgerUser, type Passwords, userSchema } from "./ledger";
 import type { Owner } from "./ledger-migrations";
 import { ledgerTable } from "./ledger-tables";
-import { columnSql, linkSql, tableSql, type UsersTable } from "./users-table";
+import { clearLink, type LinkProblem, readLink, setLink } from "./link";
+import { explainUnlink, isTables } from "./link-problems";
+import type { UsersTable } from "./users-table";
 
 /** Whose rows a query is about: those of one migration. */
 export type Scope = Pick<Owner, "migrationId">;
@@ -105,32 +106,37 @@ export interface Link {
 }
 
 /**
- * Links the row and records it, in one statement and so in one transaction. False where the row does not take
- * the link: it is gone, or linked to somebody else. Safe to repeat.
+ * Links the row and records it, in one transaction. A link that is not there afterwards is not recorded, and nothing is
+ * changed: answers why. Safe to repeat.
  */
 export async function linkUser(
   database: Database,
   table: UsersTable,
-  { migrationId }: Scope,
+  scope: Scope,
   link: Link,
-): Promise<boolean> {
-  const [users, userId, clerkUserId] = [tableSql(table), columnSql(table.userId), linkSql(table)];
-  const { rowCount } = await database.query(
-    `with linked as (
-       update ${users} u set ${escapeIdentifier(table.clerkUserId)} = $2 where ${userId} = $1 and ${clerkUserId} is null returning 1
-     ), already as (
-       select 1 from ${users} u where ${userId} = $1 and ${clerkUserId} = $2
-     )
-     update clerk_migration.users set
-       status = 'linked', clerk_user_id = $2, origin = $4, passwords = $5, digest_fingerprint = $6, clerk_password_at = $7,
-       profile_fingerprint = $8, attempt = $9,
+): Promise<LinkProblem | undefined> {
+  return writing(
+    database,
+    async (connection) => {
+      const problem = await setLink(connection, table, link.userId, link.clerkUserId);
+      if (problem === undefined) await recordLink(connection, scope, link);
+      return problem;
+    },
+    (problem) => problem === undefined,
+  );
+}
+
+async function recordLink(connection: Connection, { migrationId }: Scope, link: Link): Promise<void> {
+  await connection.query(
+    `update clerk_migration.users set
+       status = 'linked', clerk_user_id = $2, origin = $3, passwords = $4, digest_fingerprint = $5, clerk_password_at = $6,
+       profile_fingerprint = $7, attempt = $8,
        failure_code = null, failure_reason = null, failure_remedy = null,
        linked_at = coalesce(linked_at, now()), updated_at = now()
-     where migration_id = $10 and user_id = $3 and (exists (select from linked) or exists (select from already))`,
+     where migration_id = $9 and user_id = $1`,
     [
       link.userId,
       link.clerkUserId,
-      link.userId,
       link.origin,
       link.passwords,
       link.digestFingerprint,
@@ -140,7 +146,6 @@ export async function linkUser(
       migrationId,
     ],
   );
-  return rowCount === 1;
 }
 
 /** Write-ahead of an adoption: whom, and whether the external id there will be ours. */
@@ -149,13 +154,13 @@ export async function recordAdoption(
   { migrationId }: Scope,
   userId: string,
   clerkUserId: string,
-  setsExternalId: boolean,
+  isExternalIdSet: boolean,
 ): Promise<void> {
   await database.query(
     `update clerk_migration.users set
-       clerk_user_id = $2, origin = 'adopted', external_id_set = external_id_set or $3, updated_at = now()
+       clerk_user_id = $2, origin = 'adopted', external_id_set = $3, updated_at = now()
      where migration_id = $4 and user_id = $1`,
-    [userId, clerkUserId, setsExternalId, migrationId],
+    [userId, clerkUserId, isExternalIdSet, migrationId],
   );
 }
 
@@ -195,7 +200,8 @@ export async function recordFailure(
 
 /**
  * Begins a rollback: takes the link out of the row, if it is still ours, and records `unlinking`. `attempt`
- * rises, so that a state which still lists the user meets a changed input. False where the link was not ours.
+ * rises, so that a state which still lists the user meets a changed input. False where the link was not ours. Throws,
+ * and changes nothing, where the row keeps it.
  */
 export async function unlinkUser(
   database: Database,
@@ -204,19 +210,31 @@ export async function unlinkUser(
   userId: string,
   clerkUserId: string,
 ): Promise<boolean> {
-  const [id, link] = [columnSql(table.userId), linkSql(table)];
-  const { rows } = await database.query(
-    `with unlinked as (
-       update ${tableSql(table)} u set ${escapeIdentifier(table.clerkUserId)} = null where ${id} = $1 and ${link} = $2 returning 1
-     ), recorded as (
-       update clerk_migration.users set
-         status = 'unlinking', attempt = attempt + case status when 'unlinking' then 0 else 1 end, updated_at = now()
-       where migration_id = $4 and user_id = $3
-     )
-     select exists (select from unlinked) as unlinked`,
-    [userId, clerkUserId, userId, migrationId],
+  const { wasOurs, problem } = await writing(
+    database,
+    async (connection) => {
+      const before = await readLink(connection, table, userId, clerkUserId);
+      const problem = await clearLink(connection, table, userId, clerkUserId);
+      if (problem === undefined) await recordUnlinking(connection, { migrationId }, userId);
+      return { wasOurs: before?.isLinked === true, problem };
+    },
+    ({ problem }) => problem === undefined,
   );
-  return z.object({ unlinked: z.boolean() }).parse(rows[0]).unlinked;
+  if (isTables(problem)) throw await explainUnlink(database, table, userId, problem);
+  return wasOurs;
+}
+
+async function recordUnlinking(
+  connection: Connection,
+  { migrationId }: Scope,
+  userId: string,
+): Promise<void> {
+  await connection.query(
+    `update clerk_migration.users set
+       status = 'unlinking', attempt = attempt + case status when 'unlinking' then 0 else 1 end, updated_at = now()
+     where migration_id = $2 and user_id = $1`,
+    [userId, migrationId],
+  );
 }
 
 /** Nothing of ours exists in Clerk any more. */

@@ -1,7 +1,7 @@
 import { escapeIdentifier } from "pg";
 
 import type { Finding } from "../findings";
-import type { Policy, TableFacts } from "./catalogue-table";
+import type { Policy, TableFacts, Trigger } from "./catalogue-table";
 import { finding, listed, namedColumns, quotedList, run } from "./preflight-findings";
 import { tableSql, type UsersTable } from "./users-table";
 
@@ -104,7 +104,7 @@ function opens({ command, permissive }: Policy, wanted: Policy["command"]): bool
 }
 
 /** They run in the transaction that links: those of the table, and of the tables below a view. */
-export function judgeTriggers(table: UsersTable, facts: TableFacts): Finding {
+export function firingTriggers(table: UsersTable, facts: TableFacts): Trigger[] {
   const own = facts.updateTriggers.filter(
     ({ columns }) => columns.length === 0 || columns.includes(table.clerkUserId),
   );
@@ -112,8 +112,12 @@ export function judgeTriggers(table: UsersTable, facts: TableFacts): Finding {
   const below = facts.below.flatMap(({ name, updateTriggers }) =>
     updateTriggers.map((trigger) => ({ ...trigger, function: `${trigger.function}, on ${name}` })),
   );
+  return [...own, ...below];
+}
+
+export function judgeTriggers(table: UsersTable, facts: TableFacts): Finding {
   const unseen = unseenBelow(facts);
-  const firing = [...own, ...below];
+  const firing = firingTriggers(table, facts);
   if (firing.length === 0 && unseen !== undefined)
     return finding(
       "triggers",

@@ -14,6 +14,7 @@ export const databaseChecks = [
   "types",
   "user-id",
   "link-column",
+  "link-check",
   "select",
   "update",
   "retire",
@@ -77,4 +78,9 @@ export function quotedList(identifiers: readonly string[]): string {
 export function listed(words: readonly string[]): string {
   const [last = ""] = words.slice(-1);
   return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} and ${last}`;
+}
+
+/** A condition, or an error that the application raises, may name an address. */
+export function withoutAddresses(text: string): string {
+  return text.replace(/[^\s'"(]+@/g, "***@");
 }

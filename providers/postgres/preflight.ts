@@ -7,7 +7,7 @@ import { readTable, type TableFacts } from "./catalogue-table";
 import { type Connection, newClient, readTimeouts } from "./database";
 import { foreignLedger, foreignOwner, readLedgerVersion } from "./ledger-steps";
 import { judgeRetire, judgeRowSecurity, judgeSelect, judgeTriggers, judgeUpdate } from "./preflight-access";
-import { finding } from "./preflight-findings";
+import { finding, withoutAddresses } from "./preflight-findings";
 import { judgeLinkColumn, judgeUserId } from "./preflight-keys";
 import {
   type ClientEnd,
@@ -108,21 +108,16 @@ export async function checkCondition(
   await connection.query("savepoint condition");
   try {
     await connection.query(explain);
-    return finding("condition", "ok", `Postgres takes the condition \`${shown(where)}\`.`);
+    return finding("condition", "ok", `Postgres takes the condition \`${withoutAddresses(where)}\`.`);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     return finding(
       "condition",
       "problem",
-      `Postgres does not take the condition \`${shown(where)}\`: ${shown(error.message)}.`,
+      `Postgres does not take the condition \`${withoutAddresses(where)}\`: ${withoutAddresses(error.message)}.`,
       "Correct the setting `where`: one SQL condition, in which u is a row of the table.",
     );
   } finally {
     await connection.query("rollback to savepoint condition");
   }
-}
-
-/** A condition may name an address. */
-function shown(text: string): string {
-  return text.replace(/[^\s'"(]+@/g, "***@");
 }

@@ -5,6 +5,7 @@ import type { Profile } from "../clerk-user/inputs";
 import type { Decision } from "../decisions";
 import type { Settings } from "../settings";
 import { judge, type Judged, type Judgement } from "./reasons";
+import type { Standing } from "./standing";
 
 export interface Claim {
   readonly userId: string;
@@ -14,6 +15,22 @@ export interface Claim {
   readonly existing: Settings["existing"];
   /** The `user_id` of the row that is linked to a Clerk user, if one is. */
   readonly rowLinkedTo: (clerkUserId: string) => string | undefined;
+}
+
+export function claimOf(
+  owner: MarkOwner,
+  { existing }: Pick<Settings, "existing">,
+  { row, profile, decision }: Pick<Standing, "row" | "profile" | "decision">,
+  linkedRows: ReadonlyMap<string, string>,
+): Claim {
+  return {
+    userId: row.userId,
+    profile,
+    owner,
+    decision,
+    existing,
+    rowLinkedTo: (clerkUserId) => linkedRows.get(clerkUserId),
+  };
 }
 
 /** What somebody in Clerk means for a new user; `adopt` names whom to take over. undefined: nobody is in the way. */

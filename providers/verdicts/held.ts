@@ -2,6 +2,7 @@ import { type ClerkUser, isOurs } from "../clerk/user";
 import { hasNewPassword } from "../clerk-user/rollback";
 import type { LedgerUser } from "../postgres/ledger";
 import type { PlanSettings, World } from "../world";
+import { claimOf, clerkJudgement } from "./clerk";
 import { instanceProblem, updateProblem } from "./instance";
 import { judge, type Judged, type Judgement } from "./reasons";
 import { hasNewDigest, hasNewProfile, type Standing } from "./standing";
@@ -15,14 +16,17 @@ export function judgeHeld(
   settings: PlanSettings,
   standing: Standing,
   held: LedgerUser,
+  linkedRows: ReadonlyMap<string, string>,
 ): Judged {
   const { judged = judge("held"), row, decision } = standing;
   if (judged.verdict === "unchanged" || judged.code === "same-user-id") return judged;
   const live = held.clerkUserId === null ? undefined : world.clerk.byId.get(held.clerkUserId);
   if (judged.code === "cut-off-adoption") return { ...judged, adopt: held.clerkUserId ?? "" };
-  if (judged.code === "cut-off-create") return resumedCreate(world, settings, standing, judged);
+  if (judged.code === "cut-off-create") return resumedCreate(world, settings, standing, judged, linkedRows);
   const ours = live !== undefined && isOurs(live, row.userId, world) ? live : undefined;
   if (judged.code === "cut-off-rollback") {
+    // Half given back, or wholly: the account is adopted again.
+    if (live !== undefined && held.origin === "adopted") return { ...judged, adopt: live.id };
     const isUnmarked = live?.externalId === row.userId && live.mark === null;
     if (live !== undefined) return ours !== undefined || isUnmarked ? judged : judge("not-ours", live.id);
     return createProblem(world, settings, standing) ?? judged;
@@ -53,8 +57,17 @@ function whatChanged({ row, profile, judged = judge("held") }: Standing, held: L
   return hasNewProfile(row, profile, held) ? judged : judge("held");
 }
 
-function resumedCreate(world: World, settings: PlanSettings, standing: Standing, judged: Judgement): Judged {
+function resumedCreate(
+  world: World,
+  settings: PlanSettings,
+  standing: Standing,
+  judged: Judgement,
+  linkedRows: ReadonlyMap<string, string>,
+): Judged {
   const { row } = standing;
+  // Cut off before it could note that it was to adopt somebody.
+  const inClerk = clerkJudgement(world.clerk, claimOf(world, settings, standing, linkedRows));
+  if (inClerk?.verdict === "adopt") return { ...judged, adopt: inClerk.adopt ?? "" };
   const sameId = world.clerk.byExternalId.get(row.userId);
   if (sameId !== undefined) {
     return isOurs(sameId, row.userId, world) ? judged : judge("external-id-taken", sameId.id);

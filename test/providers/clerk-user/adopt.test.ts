@@ -11,7 +11,7 @@ import { MIGRATION_ID, openTestSystems, PROJECT, SARAH, type TestSystems } from 
 
 const { userId } = SARAH;
 const ADOPT = { existing: "adopt" };
-const MARK = { clerk_migration: { migration: MIGRATION_ID, adopted: true } };
+const MARK = { clerk_migration: { migration: MIGRATION_ID, adopted: true, externalIdSet: true } };
 
 /** Sarah has signed up at Clerk herself, with another name and password than in the table. */
 const before = {
@@ -47,7 +47,7 @@ test("takes the account over with external id and mark, and nothing else of it",
   expect(outputs).toMatchObject({ clerkUserId: "user_sarah", origin: "adopted", condition: "ok" });
   expect(await on.link(userId)).toBe("user_sarah");
   expect(await ledger()).toMatchObject({ status: "linked", origin: "adopted", isExternalIdSet: true });
-  expect(on.written()).toEqual(["PATCH /users/{user_id}", "PATCH /users/{user_id}/metadata"]);
+  expect(on.written()).toEqual(["PATCH /users/{user_id}/metadata", "PATCH /users/{user_id}"]);
   expect(await verdict()).toBe("held");
 });
 

@@ -230,7 +230,7 @@ test("a link to a user whom somebody else has just linked as well is explained w
   await on.query("update users set clerk_user_id = null where user_id = $1", [MARCUS.userId]);
   await on.query("update users set clerk_user_id = $2 where user_id = $1", [userId, other.clerkUserId]);
   await expect(ensureUser(on.systems, { ...declared, attempt: 2 })).rejects.toMatchObject({
-    code: "postgres-23505",
+    code: "link-unique",
   });
 });
 

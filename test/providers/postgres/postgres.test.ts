@@ -104,11 +104,12 @@ describe("ledger", () => {
   test("links only a row without a link, and tells the same twice", async () => {
     await make();
     expect(await claimUser(database, owner, userId, "f")).toBeUndefined();
-    expect(await linkUser(database, defaultUsersTable, owner, link)).toBe(true);
-    expect(await linkUser(database, defaultUsersTable, owner, link)).toBe(true);
-    expect(await linkUser(database, defaultUsersTable, owner, { ...link, clerkUserId: "user_2" })).toBe(
-      false,
-    );
+    expect(await linkUser(database, defaultUsersTable, owner, link)).toBeUndefined();
+    expect(await linkUser(database, defaultUsersTable, owner, link)).toBeUndefined();
+    expect(await linkUser(database, defaultUsersTable, owner, { ...link, clerkUserId: "user_2" })).toEqual({
+      kind: "linked-elsewhere",
+      clerkUserId: "user_1",
+    });
     const entry = (await readLedger(database, owner)).users.get(userId);
     expect(entry).toMatchObject({
       status: "linked",

@@ -216,6 +216,35 @@ describe("retiring", () => {
     expect(await digest()).toBeNull();
   });
 
+  /** From now on, whatever is written into the digests' column is not there afterwards. */
+  const keepDigests = () =>
+    on.query(
+      `create function keep() returns trigger language plpgsql as $$begin new.password_hash := old.password_hash; return new; end$$;
+       create trigger keep before update on users for each row execute function keep()`,
+    );
+
+  test("is not recorded where a trigger keeps the digest in the row", async () => {
+    await arrive();
+    await keepDigests();
+    await expect(retire()).rejects.toThrow("keeps its digest, so nothing was retired: a trigger");
+    expect(await digest()).toBe(SARAH.passwordDigest);
+    expect(await entry()).toMatchObject({ status: "refused", failure: { code: "digest-kept" } });
+  });
+
+  test("and back is not recorded where a trigger keeps the digest out: it stays sealed, and nobody is deleted", async () => {
+    await arrive();
+    await retire();
+    await keepDigests();
+    await on.restart({ digestSealKey: KEY, rollbackSignedIn: "delete" });
+    await expect(rollBack()).rejects.toThrow("does not take its digest back, which stays sealed");
+    expect(await entry()).toMatchObject({ status: "retired" });
+    expect(on.live(userId)).toBeDefined();
+
+    await on.query("drop trigger keep on users");
+    await rollBack();
+    expect(await digest()).toBe(SARAH.passwordDigest);
+  });
+
   describe("and back", () => {
     beforeEach(async () => {
       await arrive();
