@@ -116,7 +116,9 @@ function watchEngine(): void {
     engineGone = true;
     exitIfDone();
   });
-  process.stdin.on("error", () => undefined);
+  // What is said after that reaches nobody. Unheard, the error of the broken pipe would go to the SDK, which prints it to the
+  // same pipe, again and again.
+  for (const stream of [process.stdin, process.stdout, process.stderr]) stream.on("error", () => undefined);
   process.stdin.resume();
 }
 

@@ -59,18 +59,31 @@ export async function underFire(world: World, event: EventName, fire: Fire): Pro
   const before = await now(world);
   if (verb !== "refresh" && fire.databaseUrl === undefined) world.isSettled = false;
   let seen = 0;
-  let struck: Promise<Kill> | undefined;
+  let strike: Promise<Kill> | undefined;
+  let struck: Kill | undefined;
   world.onRequest = () => {
     const engine = world.child?.pid;
-    if (++seen !== at || engine === undefined || victim === "nobody") return;
-    struck = kill(victim, engine, databaseUrl);
+    seen++;
+    if (
+      seen < at ||
+      engine === undefined ||
+      victim === "nobody" ||
+      strike !== undefined ||
+      struck?.hit === true
+    )
+      return;
+    // A provider that has not started yet is killed at the first request after it has.
+    strike = kill(victim, engine, databaseUrl).then((result) => {
+      strike = undefined;
+      return (struck = result);
+    });
   };
   const run = await start(world, verb, {
     ...(skips ? { PULUMI_SKIP_CHECKPOINTS: "true" } : {}),
     ...(fire.databaseUrl === undefined ? {} : { DATABASE_URL: fire.databaseUrl }),
   });
   world.onRequest = undefined;
-  const { family, hit } = (await struck) ?? { family: [], hit: false };
+  const { family, hit } = (await strike) ?? struck ?? { family: [], hit: false };
   story.push(
     `  ${hit ? "killed" : "not killed"} in ${seen.toString()} requests, exit code ${String(run.exitCode)}`,
   );

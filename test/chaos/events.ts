@@ -25,8 +25,8 @@ import {
   type World,
 } from "./world";
 
-/** Requests of a run that finds nothing to do, and of one that makes or deletes everybody. */
-const [FEW, SOME, MANY] = [5, 10, 18];
+/** Requests of a run that finds nothing to do, of one that changes some people, and of one that makes or deletes everybody. */
+const [FEW, SOME, MANY] = [4, 8, 14];
 
 /** A rollback that meets digests that are retired counts as `restore`. */
 export type Happening = Exclude<EventName, "restore">;

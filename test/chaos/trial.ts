@@ -71,7 +71,7 @@ function beginningOf(chance: Random): [Happening, ...Happening[]] {
     first === "adopt" ? "refresh" : "adopt",
   ];
   const others: Happening[] = [];
-  for (let count = 2 + chance.below(2); count > 0; count--)
+  for (let count = chance.chance(0.25) ? 3 : 2; count > 0; count--)
     others.push(...bag.splice(chance.below(bag.length), 1));
   if (chance.chance(0.15)) others.splice(chance.below(others.length), 0, "destroy");
   return [first, ...new Set(others)];
