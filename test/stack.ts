@@ -37,6 +37,8 @@ export interface Stack {
   pulumi(args: readonly string[], variables?: Variables): Promise<Run>;
   /** Loses the stack's state, and makes a new stack of the same name. */
   loseState(): Promise<void>;
+  /** Without the project. */
+  name(): string;
   /** `pulumi stack rename`: every later command is about the stack of the new name. */
   rename(name: string): Promise<void>;
   /** What `pulumi cancel` does after a killed run: takes the lock away. */
@@ -168,6 +170,7 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
       await rm(join(workspace.directory, "state/.pulumi"), { recursive: true });
       await init();
     },
+    name: () => name,
     async rename(given) {
       await aboutStack("rename", given, "--stack", name);
       name = given;

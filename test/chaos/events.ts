@@ -64,16 +64,17 @@ export const events: Readonly<Record<Happening, (world: World) => Promise<void>>
   async rename(world) {
     const { ledger } = await now(world);
     const { stack, variables } = world;
-    const holder = ledger.users.find(({ status }) => ["creating", "linked", "unlinking"].includes(status));
+    const holds = ledger.users.some(({ status }) => ["creating", "linked", "unlinking"].includes(status));
+    const formerName = stack.name();
     await stack.rename(`renamed-${world.chance.below(1_000).toString()}`);
-    if (holder !== undefined) {
+    if (holds) {
       const { run, before, after } = await inPeace(world, "up");
       blame(world, "rename", [
         ...(run.exitCode === 0 ? ["an up under another name goes on without being told to"] : []),
-        ...(run.output.includes(holder.stack) ? [] : ["the stop does not name the other stack"]),
+        ...(run.output.includes(formerName) ? [] : ["the stop does not name the other stack"]),
         ...nothingChanged(before, after),
       ]);
-      variables.MIGRATE_TAKE_OVER = `clerk-migration/${holder.stack}`;
+      variables.MIGRATE_TAKE_OVER = `clerk-migration/${formerName}`;
     }
     await underFire(world, "rename", { verb: "up", requests: FEW });
   },
