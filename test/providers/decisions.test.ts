@@ -65,8 +65,8 @@ test("names every entry that is no decision, with its line, in one error", async
   expect(await reading("a1: { skip: '' }\nb2: { skip: fine }\nc3:\n  skpi: typo\n")).toMatchInlineSnapshot(`
     "decisions.yaml cannot be read as decisions: 
       - line 1: a1: skip has to be a reason
-      - line 4: c3: it takes skip, leave, adopt, email, passwords, recreate, forget and resend
-      - line 4: c3: nothing is decided: it takes skip, leave, adopt, email, passwords, recreate, forget and resend"
+      - line 4: c3: it takes skip, keep, leave, adopt, email, passwords, recreate, forget and resend
+      - line 4: c3: nothing is decided: it takes skip, keep, leave, adopt, email, passwords, recreate, forget and resend"
   `);
 });
 
