@@ -1,7 +1,7 @@
 import { aboutUser } from "../clerk/errors";
 import { isOurs } from "../clerk/user";
 import { normalEmail } from "../clerk-user/inputs";
-import { MigrationError } from "../errors";
+import { MigrationError, otherInstance } from "../errors";
 import type { LedgerNotification, Way } from "../postgres/ledger";
 import type { Owner } from "../postgres/ledger-migrations";
 import {
@@ -301,6 +301,8 @@ export async function takeBackNotification(
   const { userId } = inputs;
   const before = await readNotification(database, owner, inputs);
   if (before === undefined || before.stack !== owner.stack || !isTakenBack(before)) return;
+  if (before.clerkInstanceId !== owner.clerkInstanceId)
+    throw otherInstance(`User ${userId}`, before.clerkInstanceId, owner.clerkInstanceId);
   const delivery = deliveries[before.way];
   const email =
     inputs.email || normalEmail((await readRow(database, systems.settings.table, userId))?.email ?? "");

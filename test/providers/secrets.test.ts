@@ -22,6 +22,8 @@ async function dump(): Promise<string> {
   );
   expect(tables.map(({ name }) => name).sort()).toEqual([
     "events",
+    "mails",
+    "migrations",
     "notifications",
     "retired_passwords",
     "runs",
