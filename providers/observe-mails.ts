@@ -1,5 +1,5 @@
 import type { Clerk, Instance } from "./clerk/client";
-import { isOurMark } from "./clerk/user";
+import { type ClerkInvitation, isOurMark } from "./clerk/user";
 import { normalEmail } from "./clerk-user/inputs";
 import { MigrationError } from "./errors";
 import { type Finding, finding } from "./findings";
@@ -30,16 +30,17 @@ interface Observed {
   readonly findings: readonly Finding[];
 }
 
-/** Invitations are counted on both sides, and the larger number taken: the dashboard and the application send some, too. */
+/** `invitations`: the newest of the instance. They are counted on both sides, and the larger number taken: the dashboard and the application send some, too. */
 export async function observeMails(
   clerk: Clerk,
   instance: Instance,
   times: MailTimes,
   settings: Settings,
   records: Records,
+  invitations: readonly ClerkInvitation[],
 ): Promise<Observed> {
   const { now } = records;
-  const [invitations, found] = await Promise.all([clerk.recentInvitations(), lookUp(clerk, records)]);
+  const found = await lookUp(clerk, records);
   const byClerk = invitations.map(({ createdAt }) => createdAt);
   const both = (since: number) => larger(sent(times.invitations, since, now), sent(byClerk, since, now));
   const today = new Date(now);

@@ -5,7 +5,7 @@ import { checkInstance } from "./clerk/preflight";
 import { readDecisions } from "./decisions";
 import { MigrationError } from "./errors";
 import { type Finding, finding } from "./findings";
-import { migrationIdInMarks } from "./lost-migration";
+import { forgottenUsers, migrationIdInMarks, withForgottenMails } from "./lost-migration";
 import { observeMails, readMailTimes } from "./observe-mails";
 import { questionsOf } from "./plan";
 import { type Connection, type Database, readOnly } from "./postgres/database";
@@ -54,7 +54,6 @@ export async function observeStack(
       times: await readMailTimes(connection, instance.id, now),
     };
   });
-  const mails = await observeMails(clerk, instance, times, settings, records);
   const isWatched = [...records.ledger.users.values()].some((user) => user.status === "linked");
   const facts = await askClerk(clerk, questionsOf(records, settings), {
     issuerUrl: settings.clerkIssuerUrl,
@@ -62,14 +61,26 @@ export async function observeStack(
     userLimit: settings.clerkUserLimit,
   });
   const migrationId = records.migrationId || migrationIdInMarks(records.rows, facts);
+  const owner = { migrationId, stacks: records.stacks };
+  const forgotten = forgottenUsers(records, facts, owner);
+  const recent = await clerk.recentInvitations();
+  const { ledger, found } = withForgottenMails(
+    records,
+    forgotten,
+    forgotten.size === 0 ? recent.filter(({ status }) => status !== "revoked") : await clerk.allInvitations(),
+    owner,
+    settings.notify === "none" ? undefined : settings.notify,
+  );
+  const mails = await observeMails(clerk, instance, times, settings, { ...records, ...owner }, recent);
   const arrivals = isWatched ? await clerk.arrivals() : new Map<string, number>();
   const retire = await observeRetirable(clerk, retireQuestions(records, arrivals, settings));
   return {
     ...records,
     migrationId,
+    ledger,
     findings: [...findings, ...mails.findings, ...canaryFindings(retire)],
     clerk: facts,
-    mails: mails.facts,
+    mails: { ...mails.facts, found: new Set([...mails.facts.found, ...found]) },
     arrivals,
     retire,
   };

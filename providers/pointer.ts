@@ -1,7 +1,6 @@
 /**
  * What Pulumi stores as the code of a resource: one line that loads today's provider from the checkout. It is
- * stored with every user and is what `destroy` and `refresh` run later, so these paths never change. `clerk-invitation` was
- * one as well.
+ * stored with every user and is what `destroy` and `refresh` run later, so these paths never change.
  */
 export function providerPointer(
   folder: "migration" | "clerk-user" | "notification" | "retired-password",

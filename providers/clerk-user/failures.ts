@@ -23,6 +23,15 @@ export function heldStill({ code, reason, remedy }: Refusal): MigrationError {
   return new MigrationError(code, reason, remedy);
 }
 
+/** State alone is no proof: it may be read beside another database. */
+export function unknownHere(userId: string, what: string): MigrationError {
+  return new MigrationError(
+    "unknown-here",
+    `User ${userId}: the stack's state knows ${what}, but this database's ledger does not, and its row does not lead there: nothing was deleted.`,
+    "Check that DATABASE_URL names the right database. If ledger and link were lost, run `up` first: it finds its people again.",
+  );
+}
+
 export function noLongerLegacy(userId: string): Refusal {
   return new Refusal(
     "no-digest",

@@ -1,11 +1,12 @@
 import { resourceProvider } from "../boundary";
-import { differs, storedUser } from "./inputs";
+import { clerkUserInputs, clerkUserOutputs, differs } from "./inputs";
 import { ensureUser } from "./lifecycle";
 import { deleteUser, isHeldHere } from "./rollback";
 import { readUserState } from "./watch";
 
 export const provider = resourceProvider({
-  ...storedUser,
+  inputs: clerkUserInputs,
+  outputs: clerkUserOutputs,
   idOf: (user) => user.userId,
   differs,
   ensure: ensureUser,

@@ -5,6 +5,7 @@ import type { Owner } from "../postgres/ledger-migrations";
 import { hasLedger } from "../postgres/ledger-steps";
 import { readUser, recordRolledBack, unlinkUser } from "../postgres/ledger-users";
 import { readRow } from "../postgres/legacy-users";
+import { unknownHere } from "./failures";
 import { putBack } from "../retired-password/restore";
 import type { ConnectionSettings } from "../settings";
 import type { Systems } from "../systems";
@@ -84,11 +85,7 @@ async function isKnownHere(systems: Systems, outputs: ClerkUserOutputs): Promise
   if ((await hasLedger(database)) && (await readUser(database, owner, userId)) !== undefined) return true;
   if ((await readRow(database, settings.table, userId))?.clerkUserId === clerkUserId) return true;
   if ((await clerk.user(clerkUserId)) === undefined) return false;
-  throw new MigrationError(
-    "unknown-here",
-    `User ${userId}: the stack's state knows the Clerk user ${clerkUserId}, but this database's ledger does not, and no row is linked to it: nothing was deleted.`,
-    "Check that DATABASE_URL names the right database. If ledger and link were lost, run `up` first: it finds its people again.",
-  );
+  throw unknownHere(userId, `the Clerk user ${clerkUserId}`);
 }
 
 /** The same for the sweep of the `migration` resource, which knows the ledger only. */

@@ -306,6 +306,21 @@ export function openClerk(options: RequestOptions) {
       return data.filter((invitation) => invitation.emailAddress.toLowerCase() === address);
     },
 
+    /** Every invitation of the instance that is not revoked, 500 a request. */
+    async allInvitations(): Promise<ClerkInvitation[]> {
+      const schema = z.object({ data: z.array(invitationSchema) });
+      const all: ClerkInvitation[] = [];
+      for (;;) {
+        const query = new URLSearchParams({
+          ...{ limit: ALL_PAGE.toString(), paginated: "true", order_by: "created_at" },
+          offset: all.length.toString(),
+        });
+        const { data } = await get("GET /invitations", `/invitations?${query.toString()}`, schema);
+        all.push(...data);
+        if (data.length < ALL_PAGE) return all;
+      }
+    },
+
     /** The newest 500 of the instance, whoever made them, and the newest 500 revoked ones, which Clerk lists apart. */
     async recentInvitations(): Promise<ClerkInvitation[]> {
       const page = async (filter: Readonly<Record<string, string>>) => {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { isMigrationId, otherMigration } from "../postgres/ledger-migrations";
+import { otherMigration } from "../postgres/ledger-migrations";
 
 /** What all users of a stack have in common. */
 export const migrationInputs = z.object({
@@ -16,9 +16,7 @@ export type MigrationInputs = z.infer<typeof migrationInputs>;
 
 /** Throws where the state is another migration's: what the engine is told then stops preview and `up` alike. */
 export function differs(recorded: MigrationInputs, declared: MigrationInputs): boolean {
-  // A dry run before the first `up` does not know the id yet.
-  const isKnown = isMigrationId(declared.migrationId);
-  if (recorded.migrationId !== "" && isKnown && recorded.migrationId !== declared.migrationId)
+  if (recorded.migrationId !== "" && recorded.migrationId !== declared.migrationId)
     throw otherMigration(declared.stack, recorded.migrationId, declared.migrationId);
   return (
     recorded.clerkInstanceId !== declared.clerkInstanceId ||

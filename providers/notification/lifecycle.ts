@@ -1,5 +1,6 @@
 import { aboutUser } from "../clerk/errors";
 import { isOurs } from "../clerk/user";
+import { unknownHere } from "../clerk-user/failures";
 import { normalEmail } from "../clerk-user/inputs";
 import { MigrationError, otherInstance } from "../errors";
 import type { LedgerNotification, Way } from "../postgres/ledger";
@@ -7,6 +8,7 @@ import type { Owner } from "../postgres/ledger-migrations";
 import {
   claimNotification,
   readNotification,
+  recordForgotten,
   recordNotBegun,
   recordNotification,
 } from "../postgres/ledger-notifications";
@@ -85,8 +87,12 @@ async function prepare(
   if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, inputs, before);
   if (before !== undefined && mayBeOut(before) && !delivery.canLookUp && inputs.attempt <= before.attempt)
     return staysUnknown(systems, owner, inputs, before);
-  const isOpen = before !== undefined && (mayBeOut(before) || before.status === "revoking");
+  // What no run has claimed, and none may send, is what the ledger has forgotten.
+  const isForgotten = before === undefined && !inputs.maySend;
+  if (isForgotten && !delivery.canLookUp) return forgotten(systems, owner, inputs);
+  const isOpen = isForgotten || (before !== undefined && (mayBeOut(before) || before.status === "revoking"));
   const found = isOpen ? await delivery.find(systems, owner, inputs, recipient.email) : undefined;
+  if (found !== undefined && isForgotten) await recordForgotten(systems.database, owner, inputs);
   if (found !== undefined) return { recipient, found };
   if (!inputs.maySend) return withheld(systems, owner, inputs, before);
   // Its successor is on its way, and a ledger row holds one.
@@ -111,6 +117,28 @@ async function withheld(
     await recordNotification(systems.database, owner, inputs, { status: "revoked" });
   }
   return outputsOf(owner, attemptBefore(inputs), { status: "withheld", credentialId: null });
+}
+
+/** The ledger was lost, and a mail server cannot be asked: a person has to say whether the user is told. */
+async function forgotten(
+  systems: Systems,
+  owner: Owner,
+  inputs: NotificationInputs,
+): Promise<NotificationOutputs> {
+  const { userId, attempt } = inputs;
+  const failure = {
+    code: "mail-forgotten",
+    reason: `User ${userId}: the ledger has been lost, and a mail server cannot be asked whether a mail went out.`,
+    remedy: resendRemedy(attempt),
+  };
+  await recordForgotten(systems.database, owner, inputs);
+  await recordNotification(systems.database, owner, inputs, { status: "unknown", failure, attempt });
+  return outputsOf(
+    owner,
+    inputs,
+    { status: "unknown", credentialId: null },
+    `${failure.reason} ${failure.remedy}`,
+  );
 }
 
 function attemptBefore(inputs: NotificationInputs): NotificationInputs {
@@ -288,7 +316,8 @@ async function takeBackForgotten(
   if (credentialId === "") return;
   const link = (await readRow(systems.database, systems.settings.table, userId))?.clerkUserId;
   const live = link == null ? undefined : await systems.clerk.user(link);
-  if (live !== undefined && isOurs(live, userId, owner)) await deliveries[way].revoke(systems, credentialId);
+  if (live === undefined || !isOurs(live, userId, owner)) throw unknownHere(userId, "an open mail");
+  await deliveries[way].revoke(systems, credentialId);
 }
 
 /** The same for the sweep of the `migration` resource, which knows the ledger only: the address is in the row. */

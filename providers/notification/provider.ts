@@ -1,9 +1,10 @@
 import { resourceProvider } from "../boundary";
-import { differs, nameOf, storedNotification } from "./inputs";
+import { differs, nameOf, notificationInputs, notificationOutputs } from "./inputs";
 import { ensureNotification, isOutHere, takeBack } from "./lifecycle";
 
 export const provider = resourceProvider({
-  ...storedNotification,
+  inputs: notificationInputs,
+  outputs: notificationOutputs,
   idOf: nameOf,
   differs,
   ensure: ensureNotification,

@@ -20,10 +20,7 @@ export class Notification extends pulumi.CustomResource {
         status: undefined,
         reason: undefined,
       },
-      // Of before there were other mails: without this the engine would take it back, as undeclared, and tell anew.
-      inputs.number === 0
-        ? { ...options, aliases: [{ type: "pulumi-nodejs:dynamic/clerk:Invitation" }] }
-        : options,
+      options,
     );
   }
 }

@@ -173,8 +173,8 @@ export async function joinMigration(
 export function otherMigration(stack: string, recorded: string, found: string): MigrationError {
   return new MigrationError(
     "other-migration",
-    `The state of the stack ${stack} belongs to the migration ${recorded}, but this database's ledger and table belong to ${found}: it is another database, or another stack's state.`,
-    "Nothing was changed. Check DATABASE_URL and the selected stack.",
+    `The state of the stack ${stack} belongs to the migration ${recorded}, but ${isMigrationId(found) ? `this database's ledger and table belong to ${found}` : "neither ledger nor table of this database know it"}: it is another database, or another stack's state.`,
+    "Nothing was changed. Check DATABASE_URL and the selected stack. If the ledger was lost and nobody is left in Clerk, run destroy first.",
   );
 }
 

@@ -57,6 +57,20 @@ export async function claimNotification(
   );
 }
 
+/** A mail of which a lost ledger knew: on record again, without counting as one that leaves now. */
+export async function recordForgotten(
+  database: Database,
+  owner: Owner,
+  { userId, number, way, attempt }: Claim,
+): Promise<void> {
+  await database.query(
+    `insert into clerk_migration.notifications
+       (user_id, number, way, stack, clerk_instance_id, attempt, status, migration_id)
+     values ($1, $2, $3, $4, $5, $6, 'unknown', $7) on conflict (migration_id, user_id, number) do nothing`,
+    [userId, number, way, owner.stack, owner.clerkInstanceId, attempt, owner.migrationId],
+  );
+}
+
 /** Records why a mail was not even begun: none has left. */
 export async function recordNotBegun(
   database: Database,

@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { ensureUser } from "../../providers/clerk-user/lifecycle";
+import { differs } from "../../providers/notification/inputs";
+import { ensureNotification } from "../../providers/notification/lifecycle";
+import type { Plan } from "../../providers/planned";
+import { readNotification } from "../../providers/postgres/ledger-notifications";
+import { readUser } from "../../providers/postgres/ledger-users";
+import { MIGRATION_ID, openTestSystems, SARAH, type TestSystems } from "../systems";
+
+const { userId } = SARAH;
+
+let on: TestSystems;
+beforeEach(async () => {
+  on = await openTestSystems();
+  await ensureUser(on.systems, await on.declared(userId));
+  await ensureNotification(on.systems, await on.notification(userId));
+  await on.query("drop schema clerk_migration cascade");
+  await on.restart();
+});
+afterEach(() => on.close());
+
+const sarahIn = ({ users }: Plan) => users.find((user) => user.userId === userId);
+const entry = () => readNotification(on.systems.database, on.migration, { userId, number: 0 });
+const outbox = () => on.clerk.store.outbox.length;
+
+async function run(changes: Readonly<Record<string, string>> = {}) {
+  const planned = sarahIn(await on.plan(changes));
+  if (planned?.declared == null) throw new Error("The plan leaves Sarah out.");
+  await ensureUser(on.systems, planned.declared);
+  const outputs = [];
+  for (const mail of planned.notifications) outputs.push(await ensureNotification(on.systems, mail));
+  return { planned, outputs };
+}
+
+describe("a ledger that is gone", () => {
+  test("gets its migration id back from the marks of those who are linked", async () => {
+    expect((await on.world()).migrationId).toBe(MIGRATION_ID);
+  });
+
+  test("takes up whom it has made, and finds the invitation instead of sending another", async () => {
+    const wrote = on.written().length;
+
+    const { planned, outputs } = await run();
+
+    expect(planned).toMatchObject({ code: "made-already", told: "sent" });
+    expect(outputs).toMatchObject([{ status: "sent" }]);
+    expect(on.written()).toHaveLength(wrote);
+    expect(outbox()).toBe(1);
+    expect(await readUser(on.systems.database, on.migration, userId)).toMatchObject({ status: "linked" });
+    expect(await entry()).toMatchObject({ status: "sent", credentialId: outputs[0]?.credentialId });
+
+    const again = sarahIn(await on.plan());
+    expect(again).toMatchObject({ verdict: "unchanged", told: "sent" });
+    const [mail, ...more] = again?.notifications ?? [];
+    expect(more).toEqual([]);
+    expect(mail === undefined || outputs[0] === undefined || differs(outputs[0], mail)).toBe(false);
+    expect(on.written()).toHaveLength(wrote);
+  });
+
+  test("tells whoever had no invitation before", async () => {
+    on.clerk.store.invitations.clear();
+    const { planned, outputs } = await run();
+    expect(planned).toMatchObject({ told: "now" });
+    expect(outputs).toMatchObject([{ status: "sent" }]);
+    expect(outbox()).toBe(2);
+  });
+
+  test("repeats no mail of our own, of which nobody can know whether it went out", async () => {
+    on.clerk.store.invitations.clear();
+    const { outputs } = await run({
+      notify: "sign-in-link",
+      smtpUrl: "smtp://127.0.0.1:9",
+      mailFrom: "a@ampdial.com",
+      appName: "App",
+    });
+    expect(outputs).toMatchObject([{ status: "unknown" }]);
+    expect(outputs[0]?.reason).toContain("the ledger has been lost");
+    expect(await entry()).toMatchObject({ status: "unknown" });
+  });
+});
