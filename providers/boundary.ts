@@ -8,7 +8,8 @@ import { refuseSilentRemoval } from "./removal-guard";
 import { configureSystems, openedSystems, type Systems, systems } from "./systems";
 
 /** One resource type: what is declared, what is recorded, and the plain functions behind it. */
-export interface Lifecycle<Inputs, Outputs extends Inputs> {
+export interface Lifecycle<Inputs extends object, Outputs extends Inputs> {
+  /** Both read what any earlier commit has written into a state, too: users stay there for years. */
   readonly inputs: z.ZodType<Inputs>;
   readonly outputs: z.ZodType<Outputs>;
   /** The Pulumi id. It comes from the inputs, because an update cannot change it. */
@@ -26,7 +27,7 @@ export interface Lifecycle<Inputs, Outputs extends Inputs> {
 }
 
 /** A lifecycle as the dynamic provider that Pulumi's engine calls. */
-export function resourceProvider<Inputs, Outputs extends Inputs>(
+export function resourceProvider<Inputs extends object, Outputs extends Inputs>(
   lifecycle: Lifecycle<Inputs, Outputs>,
 ): dynamic.ResourceProvider {
   watchEngine();
@@ -61,7 +62,8 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
     read: (id, props) =>
       answering(async () => {
         const recorded = lifecycle.outputs.parse(props);
-        return { id, props: (await lifecycle.read?.(systems(), recorded)) ?? recorded };
+        const now = (await lifecycle.read?.(systems(), recorded)) ?? recorded;
+        return { id, props: inFormOf(z.record(z.string(), z.unknown()).parse(props), now) };
       }),
     delete: (_id, props) =>
       answering(async () => {
@@ -79,6 +81,15 @@ export function resourceProvider<Inputs, Outputs extends Inputs>(
 function noteProgram(): void {
   const opened = openedSystems();
   if (opened !== undefined) opened.command.hasSeenProgram = true;
+}
+
+/**
+ * What was read goes back under the names that the state has, which an earlier commit may have written: under a new name
+ * the engine would not know that it is a secret.
+ */
+function inFormOf(props: Readonly<Record<string, unknown>>, now: object): Record<string, unknown> {
+  const known = Object.entries(now).filter(([name]) => name in props);
+  return { ...props, ...Object.fromEntries(known) };
 }
 
 /** How many calls of the engine are being worked on. */

@@ -1,6 +1,7 @@
 /**
  * What Pulumi stores as the code of a resource: one line that loads today's provider from the checkout. It is
- * stored with every user and is what `destroy` and `refresh` run later, so these paths never change.
+ * stored with every user and is what `destroy` and `refresh` run later, so these paths never change. `clerk-invitation` was
+ * one as well.
  */
 export function providerPointer(
   folder: "migration" | "clerk-user" | "notification" | "retired-password",

@@ -45,6 +45,9 @@ export interface Stack {
   cancel(): Promise<Run>;
   /** `pulumi state …`, which knows no config file. */
   state(...args: readonly string[]): Promise<Run>;
+  /** The state as text; with what is encrypted in it only where asked for. */
+  exportState(...options: readonly "--show-secrets"[]): Promise<string>;
+  importState(state: string): Promise<void>;
   up(variables?: Variables): Promise<Run>;
   destroy(variables?: Variables): Promise<Run>;
   configure(values: Variables): Promise<void>;
@@ -177,6 +180,18 @@ export async function openStack(adminUrl: string, options: StackOptions = {}): P
     },
     cancel: () => run(["cancel", "--yes"], {}),
     state: (...args) => run(["state", ...args, "--yes"], {}),
+    async exportState(...options) {
+      const { exitCode, output } = await run(["stack", "export", ...options], {});
+      if (exitCode !== 0) throw new Error(output);
+      return output;
+    },
+    async importState(state) {
+      const file = join(workspace.directory, "imported.json");
+      await writeFile(file, state);
+      const { exitCode, output } = await run(["stack", "import", "--file", file], {});
+      await rm(file);
+      if (exitCode !== 0) throw new Error(output);
+    },
     up: (variables) => pulumi(["up", ...changing], variables),
     destroy: (variables) => pulumi(["destroy", ...changing], variables),
     configure,

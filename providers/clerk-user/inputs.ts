@@ -95,6 +95,37 @@ export const clerkUserOutputs = clerkUserInputs.extend({
 
 export type ClerkUserOutputs = z.infer<typeof clerkUserOutputs>;
 
+/** How the first state wrote a user: the profile in values of its own, and everybody created with a verified address. */
+const flatUser = z.looseObject({
+  profile: z.undefined().optional(),
+  email: z.string(),
+  firstName: z.string(),
+  lastName: z.string(),
+  createdAt: z.string(),
+  digestFingerprint: z.string(),
+});
+
+function inTodaysForm(state: unknown): unknown {
+  const flat = flatUser.safeParse(state).data;
+  if (flat === undefined) return state;
+  const { email, firstName, lastName, createdAt, digestFingerprint, ...others } = flat;
+  const unknownThen = { username: "", phoneNumber: "", publicMetadata: "", privateMetadata: "" };
+  return {
+    ...others,
+    profile: { email, firstName, lastName, createdAt, digestFingerprint, ...unknownThen },
+    decidedEmail: "",
+    emailStatus: "verified",
+    adopt: "",
+    recreate: false,
+  };
+}
+
+/** The state as any commit has written it. */
+export const storedUser = {
+  inputs: z.preprocess(inTodaysForm, clerkUserInputs),
+  outputs: z.preprocess(inTodaysForm, clerkUserOutputs),
+};
+
 /** Whether an `up` has something to do: a managed input differs, or the condition is not the one last seen. */
 export function differs(recorded: ClerkUserOutputs, declared: ClerkUserInputs): boolean {
   if (declared.isKept) return false;

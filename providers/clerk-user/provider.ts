@@ -1,12 +1,11 @@
 import { resourceProvider } from "../boundary";
-import { clerkUserInputs, clerkUserOutputs, differs } from "./inputs";
+import { differs, storedUser } from "./inputs";
 import { ensureUser } from "./lifecycle";
 import { deleteUser, isHeldHere } from "./rollback";
 import { readUserState } from "./watch";
 
 export const provider = resourceProvider({
-  inputs: clerkUserInputs,
-  outputs: clerkUserOutputs,
+  ...storedUser,
   idOf: (user) => user.userId,
   differs,
   ensure: ensureUser,

@@ -5,12 +5,12 @@ import type { Owner } from "../postgres/ledger-migrations";
 import { hasLedger } from "../postgres/ledger-steps";
 import { readUser, recordRolledBack, unlinkUser } from "../postgres/ledger-users";
 import { readRow } from "../postgres/legacy-users";
-import { unknownHere } from "./failures";
 import { putBack } from "../retired-password/restore";
 import type { ConnectionSettings } from "../settings";
 import type { Systems } from "../systems";
 import { giveBack } from "./adoption";
 import { eraseUser, isAdoptedAccount } from "./erase";
+import { unknownHere } from "./failures";
 import type { ClerkUserOutputs } from "./inputs";
 
 /** Whether the ledger still holds the user for this stack. Whom it gives to another one is released: nothing is done. */

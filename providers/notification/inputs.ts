@@ -38,6 +38,26 @@ export const notificationOutputs = notificationInputs.extend({
 
 export type NotificationOutputs = z.infer<typeof notificationOutputs>;
 
+/** How state wrote the mail when an invitation was the only one; at first without an address by decision. */
+const invitation = z.looseObject({
+  number: z.undefined().optional(),
+  decidedEmail: z.string().default(""),
+  invitationId: z.string().optional(),
+});
+
+function inTodaysForm(state: unknown): unknown {
+  const earlier = invitation.safeParse(state).data;
+  if (earlier === undefined) return state;
+  const { invitationId: credentialId, ...others } = earlier;
+  return { ...others, number: 0, way: "invitation", credentialId };
+}
+
+/** The state as any commit has written it. */
+export const storedNotification = {
+  inputs: z.preprocess(inTodaysForm, notificationInputs),
+  outputs: z.preprocess(inTodaysForm, notificationOutputs),
+};
+
 /** The name of its resource. */
 export function nameOf({ userId, number }: Pick<NotificationInputs, "userId" | "number">): string {
   return number === 0 ? userId : `${userId}/reminder-${number.toString()}`;

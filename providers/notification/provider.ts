@@ -1,10 +1,9 @@
 import { resourceProvider } from "../boundary";
-import { differs, nameOf, notificationInputs, notificationOutputs } from "./inputs";
+import { differs, nameOf, storedNotification } from "./inputs";
 import { ensureNotification, isOutHere, takeBack } from "./lifecycle";
 
 export const provider = resourceProvider({
-  inputs: notificationInputs,
-  outputs: notificationOutputs,
+  ...storedNotification,
   idOf: nameOf,
   differs,
   ensure: ensureNotification,

@@ -20,7 +20,10 @@ export class Notification extends pulumi.CustomResource {
         status: undefined,
         reason: undefined,
       },
-      options,
+      // Of before there were other mails: without this the engine would take it back, as undeclared, and tell anew.
+      inputs.number === 0
+        ? { ...options, aliases: [{ type: "pulumi-nodejs:dynamic/clerk:Invitation" }] }
+        : options,
     );
   }
 }

@@ -87,7 +87,7 @@ test("mails of our own, from the preview to the way back, with the real CLI", as
 
   const told = smtp.mails.map(({ to }) => to[0]);
   expect(new Set(told).size).toBe(told.length);
-  const { output: state } = await stack.pulumi(["stack", "export"]);
+  const state = await stack.exportState();
   const everything = [preview, up, again, faulty, last, waiting].map(({ output }) => output).join("") + state;
   for (const secret of [MAIL_PASSWORD, ...smtp.mails.map(({ content }) => ticketOf(content.text))])
     expect(everything).not.toContain(secret);

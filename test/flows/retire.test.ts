@@ -80,7 +80,7 @@ test("digests go when their users have arrived, come back with a forced rollback
   const links = await query("select 1 from users where clerk_user_id is not null");
   expect(links).toHaveLength(8 + 5);
 
-  const { output: state } = await stack.pulumi(["stack", "export"]);
+  const state = await stack.exportState();
   const ledger = await query<{ row: string }>("select row::text from clerk_migration.events row");
   const everything = [keyless, first, preview, second, again, refused, destroyed, anew, purged]
     .map(({ output }) => output)

@@ -13,9 +13,11 @@ import { ensureLedger, pendingSteps, readLedgerVersion } from "../../../provider
 import { ledgerColumns } from "../../../providers/postgres/ledger-tables";
 import { type TestDatabase, testDatabase } from "../../database";
 
-/** The ledger.sql of every commit that changed it, before its steps were numbered. */
+/** The ledger.sql of every commit that changed it before its steps were numbered, in their order. */
 const folder = join(__dirname, "ledger-history");
-const forms = readdirSync(folder).map((file) => file.replace(".sql", ""));
+const forms = readdirSync(folder)
+  .sort()
+  .map((file) => file.replace(".sql", ""));
 
 const STACK = "p/dev";
 
@@ -32,7 +34,7 @@ afterEach(async () => {
 
 /** A ledger as that commit made it, with a row of every status that it allows. */
 async function load(form: string): Promise<void> {
-  await database.query(readFileSync(join(folder, `${form}.sql`), "utf8"));
+  await runFile(form);
   for (const [table, statuses] of await allowedStatuses()) {
     for (const status of statuses) await insertRow(table, status);
   }
@@ -41,6 +43,10 @@ async function load(form: string): Promise<void> {
      values ($1, 'ins_1', 'ann', '{"create": 3}', '{"created": 3}')`,
     [STACK],
   );
+}
+
+async function runFile(form: string): Promise<void> {
+  await database.query(readFileSync(join(folder, `${form}.sql`), "utf8"));
 }
 
 /** By table: what its check constraint on `status` lists. */
@@ -129,23 +135,113 @@ async function freshCatalogue(): Promise<Record<string, string>> {
   return fresh;
 }
 
+/** Every value of every row, the invitations as what they have become. */
+async function rowsOf(table: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await database.query<{ row: Record<string, unknown> }>(
+    `select to_jsonb(entry) as row from clerk_migration.${table} entry order by entry::text`,
+  );
+  return rows.map(({ row }) => row);
+}
+
+function asNotification({ invitation_id, ...row }: Record<string, unknown>): Record<string, unknown> {
+  return { ...row, credential_id: invitation_id, number: 0, way: "invitation" };
+}
+
+async function keptRows(): Promise<Record<string, Record<string, unknown>[]>> {
+  const { rows } = await database.query<{ name: string }>(
+    "select relname as name from pg_class where relnamespace = to_regnamespace('clerk_migration') and relkind = 'r'",
+  );
+  const kept: Record<string, Record<string, unknown>[]> = {};
+  for (const { name } of rows) {
+    if (name === "steps") continue;
+    if (name === "invitations") kept.notifications = (await rowsOf(name)).map(asNotification);
+    else if (name === "events")
+      kept.events = (await rowsOf(name)).map(({ subject, ...event }) => ({
+        ...event,
+        subject: subject === "invitations" ? "notifications" : subject,
+      }));
+    else kept[name] = await rowsOf(name);
+  }
+  return kept;
+}
+
 describe.each(forms)("a ledger as %s made it", (form) => {
-  test("is read as it is, upgraded to the form of a new one, and reads the same; again changes nothing", async () => {
+  test("is read as it is, upgraded to the form of a new one with all its rows, and reads the same; again changes nothing", async () => {
     const fresh = await freshCatalogue();
     await load(form);
     const before = await readAll();
+    const rows = await keptRows();
     expect(before.ledger.users.size).toBe(5);
     expect(before.ledger.notifications.size).toBeGreaterThanOrEqual(5);
     expect(before.runs).toHaveLength(1);
 
-    await Promise.all([ensureLedger(database), ensureLedger(database)]);
+    // Two processes at once.
+    const other = openDatabase(at.url, 1);
+    await Promise.all([ensureLedger(database), ensureLedger(other)]);
+    await other.end();
 
-    expect(await catalogue()).toEqual(fresh);
-    expect(await readAll()).toEqual(before);
-    await ensureLedger(database);
-    expect(await catalogue()).toEqual(fresh);
-    expect(await readAll()).toEqual(before);
+    for (let time = 1; time <= 2; time++) {
+      expect(await catalogue()).toEqual(fresh);
+      expect(await readAll()).toEqual(before);
+      for (const [table, kept] of Object.entries(rows)) {
+        const found = await rowsOf(table);
+        expect(found).toHaveLength(kept.length);
+        expect(found).toEqual(
+          expect.arrayContaining(kept.map((row) => expect.objectContaining(row) as unknown)),
+        );
+      }
+      await ensureLedger(database);
+    }
+    const { rows: steps } = await database.query("select step from clerk_migration.steps order by step");
+    expect(steps.slice(0, 2)).toEqual([{ step: 0 }, { step: 1 }]);
   });
+});
+
+test("a ledger that each commit has gone over in turn keeps both its invitations and its later mails", async () => {
+  const fresh = await freshCatalogue();
+  const [first = "", ...later] = forms;
+  await load(first);
+  for (const form of later) await runFile(form);
+  await database.query(
+    `insert into clerk_migration.notifications (user_id, way, stack, clerk_instance_id, status)
+     values ('of-sent', 'announcement', $1, 'ins_1', 'unknown'), ('later', 'sign-in-link', $1, 'ins_1', 'sent')`,
+    [STACK],
+  );
+  const before = await readAll();
+  const mails = before.ledger.notifications;
+  expect(mails.get("of-sent")).toMatchObject({ way: "announcement", status: "unknown" });
+  expect(mails.get("of-revoked")).toMatchObject({ way: "invitation", credentialId: "inv_revoked" });
+  expect(mails.size).toBe(6);
+
+  await ensureLedger(database);
+  expect(await catalogue()).toEqual(fresh);
+  expect(await readAll()).toEqual(before);
+});
+
+test("the events of a ledger that was upgraded go on", async () => {
+  await load(forms[0] ?? "");
+  await ensureLedger(database);
+  await database.query(
+    "update clerk_migration.notifications set status = 'rehearsed' where user_id = 'of-sent'",
+  );
+  const events = await eventsOfUser(database, "of-sent");
+  expect(events.map(({ subject, status }) => [subject, status])).toEqual([
+    ["notifications", "sent"],
+    ["notifications", "rehearsed"],
+  ]);
+});
+
+test("no function of the ledger depends on the search path of whoever runs it", async () => {
+  await ensureLedger(database);
+  const { rows } = await database.query<{ name: string; settings: string[] | null }>(
+    "select proname as name, proconfig as settings from pg_proc where pronamespace = to_regnamespace('clerk_migration')",
+  );
+  expect(rows.length).toBeGreaterThan(0);
+  for (const { name, settings } of rows)
+    expect(
+      settings?.some((setting) => setting.startsWith("search_path=")),
+      name,
+    ).toBe(true);
 });
 
 test("a new ledger has the columns that are read, and no other", async () => {
@@ -163,16 +259,18 @@ test("a new ledger has the columns that are read, and no other", async () => {
 describe("a newer ledger", () => {
   test("stops an older checkout, which writes nothing and says which step each is at", async () => {
     await ensureLedger(database);
+    const { to } = await readLedgerVersion(database);
     await database.query("insert into clerk_migration.steps values (999, 'later', now(), 'somebody')");
-    const to = Math.max(
-      ...readdirSync(join(__dirname, "../../../providers/postgres/ledger")).map(Number.parseFloat),
-    );
     const sentence = `The ledger (schema clerk_migration) is at step 999, and this checkout knows steps up to ${to.toString()}. Use the newer checkout`;
     await expect(ensureLedger(database)).rejects.toThrow(sentence);
     await expect(
       readOnly(database, (connection) => readLedger(connection, { stack: STACK, migrationId: "m_1" })),
     ).rejects.toThrow(sentence);
     await expect(readOnly(database, readLedgerVersion)).rejects.toMatchObject({ code: "newer-ledger" });
+    const { rows } = await database.query(
+      "select max(step) as step from clerk_migration.steps where step < 999",
+    );
+    expect(rows).toEqual([{ step: to }]);
   });
 });
 

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Finding } from "../../../providers/findings";
 import type { ServerFacts } from "../../../providers/postgres/catalogue";
 import { openDatabase, readOnly } from "../../../providers/postgres/database";
-import { ensureLedger } from "../../../providers/postgres/ledger-steps";
+import { ensureLedger, readLedgerVersion } from "../../../providers/postgres/ledger-steps";
 import { checkCondition, checkDatabase } from "../../../providers/postgres/preflight";
 import { databaseChecks } from "../../../providers/postgres/preflight-findings";
 import { judgeTls, judgeVersion, judgeWritable } from "../../../providers/postgres/preflight-server";
@@ -529,6 +529,40 @@ describe("a database user with few rights", () => {
     await ensureLedger(own);
     await own.end();
     expect(troubles(await checked({}, visitor))).toEqual([]);
+  });
+
+  test("who finds the ledger at an earlier step is told what the next run does, and at a later one that it cannot", async () => {
+    const database = openDatabase(at.url, 1);
+    await ensureLedger(database);
+    const { to } = await readLedgerVersion(database);
+    await database.end();
+    await sql(`delete from clerk_migration.steps where step = ${to.toString()}`);
+    expect(found(await checked(), "ledger")[0]).toMatchObject({
+      status: "note",
+      sentence: `The ledger (schema clerk_migration) is at step ${(to - 1).toString()}, and the next run brings it to step ${to.toString()}.`,
+    });
+    await sql("insert into clerk_migration.steps values (999, 'later', now(), 'somebody')");
+    expect(found(await checked(), "ledger")[0]).toMatchObject({
+      status: "problem",
+      sentence: expect.stringContaining("is at step 999") as string,
+    });
+  });
+
+  test("who finds a schema of somebody else's in the ledger's place is refused, being a superuser or not", async () => {
+    await sql(`grant create on database ${escapeIdentifier(new URL(at.url).pathname.slice(1))} to ${quoted}`);
+    await sql(`create schema clerk_migration authorization ${quoted}`);
+    expect(found(await checked({}, visitor), "ledger")[0]?.status).toBe("ok");
+    const refusal = found(await checked(), "ledger")[0];
+    expect(refusal).toMatchObject({
+      status: "problem",
+      sentence: expect.stringContaining(`The schema clerk_migration belongs to ${role}`) as string,
+    });
+    const database = openDatabase(at.url, 1);
+    await expect(ensureLedger(database)).rejects.toMatchObject({ code: "foreign-ledger" });
+    await database.query(`grant ${quoted} to current_user`);
+    await ensureLedger(database);
+    await database.query("drop schema clerk_migration cascade");
+    await database.end();
   });
 
   test("whose rows no policy shows is told that all are hidden, and how they are not", async () => {
