@@ -44,6 +44,11 @@ const links = async () =>
 const people = () =>
   ["1", "2", "3"].filter((userId) => stack.clerk.store.userByExternalId(userId) !== undefined);
 
+function urnOf(userId: string): string {
+  const type = "pulumi-nodejs:dynamic/clerk:Migration$pulumi-nodejs:dynamic/clerk:User";
+  return `urn:pulumi:sandbox::clerk-migration::${type}::${userId}`;
+}
+
 /** The ledger and the row know nothing of user 1, and a filter leaves the user out: only the state still lists it. */
 async function forget(): Promise<void> {
   await sql("delete from clerk_migration.users where user_id = '1'");
@@ -56,6 +61,10 @@ describe("whom only the state still lists", () => {
     ["up", ["up", "--yes", "--skip-preview", "--continue-on-error"]],
     ["up with its own preview", ["up", "--yes", "--continue-on-error"]],
     ["up --refresh", ["up", "--yes", "--skip-preview", "--refresh", "--continue-on-error"]],
+    [
+      "up --target",
+      ["up", "--yes", "--skip-preview", "--target", urnOf("1"), "--target-dependents", "--continue-on-error"],
+    ],
     ["destroy --run-program", ["destroy", "--yes", "--skip-preview", "--run-program", "--continue-on-error"]],
   ])("stays in Clerk: %s", async (_, args) => {
     await migrated();
@@ -82,6 +91,23 @@ describe("whom only the state still lists", () => {
     expect(run.output).toContain("User 1: the stack's state knows the Clerk user");
     expect(people()).toEqual(["1"]);
   });
+});
+
+test("a destroy of one target rolls back that user alone, and a state that has let go of one takes the user up again", async () => {
+  await migrated();
+  const target = ["--target", urnOf("2"), "--target-dependents"];
+  const one = await stack.pulumi(["destroy", "--yes", "--skip-preview", ...target]);
+  expect(one.exitCode, one.output).toBe(0);
+  expect(people()).toEqual(["1", "3"]);
+
+  const before = stack.clerk.store.requests.filter(({ wrote }) => wrote).length;
+  const released = await stack.state("delete", urnOf("3"), "--target-dependents");
+  expect(released.exitCode, released.output).toBe(0);
+  await stack.configure({ exclude: "2" });
+  const again = await stack.up();
+  expect(again.exitCode, again.output).toBe(0);
+  expect(people()).toEqual(["1", "3"]);
+  expect(stack.clerk.store.requests.filter(({ wrote }) => wrote)).toHaveLength(before);
 });
 
 describe("an up that may remove somebody", () => {
