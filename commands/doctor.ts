@@ -1,6 +1,7 @@
 import { MigrationError } from "../providers/errors";
 import { type Finding, finding } from "../providers/findings";
 import { firstUsers } from "../providers/first-few";
+import { ledgerForgets } from "../providers/lost-migration";
 import { groupsOf, summaryLine } from "../providers/plan-text";
 import type { Plan } from "../providers/planned";
 import { command } from "./command";
@@ -44,7 +45,10 @@ async function examine(choice: StackChoice): Promise<Examination> {
       "ok",
       `The key is for the ${world.clerk.kind} instance ${world.clerkInstanceId}, and the issuer is the same instance's.`,
     );
-    return { findings: [key, ...plan.findings, ...rowFindings(plan)], summary: summaryLine(plan) };
+    const forgets = ledgerForgets(world);
+    const memory =
+      forgets === undefined ? [] : [finding(forgets.code, "problem", forgets.reason, forgets.remedy)];
+    return { findings: [key, ...plan.findings, ...memory, ...rowFindings(plan)], summary: summaryLine(plan) };
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;
     return { findings: [finding(error.code, "problem", error.reason, error.remedy)], summary: "" };

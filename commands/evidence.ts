@@ -2,6 +2,7 @@ import { canariesIn } from "../providers/canaries";
 import { clerkOf, observeStack } from "../providers/observe";
 import { makePlan } from "../providers/plan";
 import { readOnly } from "../providers/postgres/database";
+import { hasLedger } from "../providers/postgres/ledger-steps";
 import { readReferences } from "../providers/postgres/references";
 import { type Evidence, tryCanary } from "../providers/verify";
 import { withDatabase } from "./database";
@@ -16,6 +17,7 @@ export async function gatherEvidence(chosen: ChosenStack): Promise<Evidence> {
   return withDatabase(settings.databaseUrl, async (database) => {
     const world = await observeStack(settings, database, chosen, clerk);
     const plan = makePlan(world, settings);
+    const isLedgerThere = await readOnly(database, hasLedger);
     const references = await readOnly(database, (connection) => readReferences(connection, settings.table));
     const clerkUsers = await clerk.allUsers();
     const canaries: Evidence["canaries"][number][] = [];
@@ -26,6 +28,7 @@ export async function gatherEvidence(chosen: ChosenStack): Promise<Evidence> {
       clerkUsers,
       references,
       canaries,
+      isLedgerThere,
       inState: (await usersInState(chosen))?.length ?? null,
     };
   });

@@ -2,6 +2,7 @@ import { stringify as toCsv } from "csv-stringify/sync";
 import { stringify as toYaml } from "yaml";
 
 import { MigrationError } from "../providers/errors";
+import { ledgerForgets } from "../providers/lost-migration";
 import { columnsOf, type Entry, lists, supportList } from "../providers/support-lists";
 import { command } from "./command";
 import { planOf } from "./plan-of-stack";
@@ -40,6 +41,9 @@ void command(exportList, async (values, [named]) => {
   const chosen = await settingsOfStack(values);
   const settings = { ...chosen.settings, reveal: values.reveal };
   const { world, plan } = await planOf({ ...chosen, settings });
+  const forgets = ledgerForgets(world);
+  // Who is blocked, the plan says alone.
+  if (forgets !== undefined && list !== "blocked") throw forgets;
   const entries = supportList(list, world, plan);
   const text = formats[values.format](entries, columnsOf[list]);
   if (values.out === undefined) process.stdout.write(text);

@@ -2,6 +2,7 @@ import { MigrationError } from "../providers/errors";
 import { describeEvents, describeRuns } from "../providers/history";
 import { readOnly } from "../providers/postgres/database";
 import { eventsBetween, eventsOfUser, numberedRuns } from "../providers/postgres/ledger-events";
+import { expectLedger } from "../providers/postgres/ledger-steps";
 import { command } from "./command";
 import { withDatabase } from "./database";
 import { settingsOfStack, stackFlags } from "./settings";
@@ -26,6 +27,7 @@ void command(history, async (values, operands) => {
   const [userId] = operands;
   const found = await withDatabase(settings.databaseUrl, (database) =>
     readOnly(database, async (connection) => {
+      await expectLedger(connection, stack);
       if (userId !== undefined) return { events: await eventsOfUser(connection, userId) };
       const runs = await numberedRuns(connection, stack);
       if (values.run === undefined) return { runs };

@@ -4,7 +4,7 @@ import { counted } from "../providers/counted";
 import { MigrationError } from "../providers/errors";
 import { firstFew } from "../providers/first-few";
 import { purgeable, purgeDigests } from "../providers/postgres/ledger-retired";
-import { ensureLedger } from "../providers/postgres/ledger-steps";
+import { ensureLedger, expectLedger } from "../providers/postgres/ledger-steps";
 import { holdWriterLock } from "../providers/postgres/writer-lock";
 import { command } from "./command";
 import { withDatabase } from "./database";
@@ -31,6 +31,7 @@ void command(purge, async (values) => {
   const { settings, stack } = await settingsOfStack(values);
   const before = new Date(Date.now() - settings.purgeAfterDays * DAY_MS);
   return withDatabase(settings.databaseUrl, async (database) => {
+    await expectLedger(database, stack);
     const userIds = await purgeable(database, stack, before);
     const age = `${settings.purgeAfterDays.toString()} days`;
     if (userIds.length === 0) {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { MigrationError } from "../providers/errors";
 import type { Database } from "../providers/postgres/database";
 import { isHeld } from "../providers/postgres/ledger";
+import { readLedgerVersion } from "../providers/postgres/ledger-steps";
 import { readUserAnywhere } from "../providers/postgres/ledger-users";
 import { columnSql, tableSql, type UsersTable } from "../providers/postgres/users-table";
 import { withDatabase } from "./database";
@@ -15,10 +16,13 @@ export async function rollbackTarget(selected: SelectedStack, userId: string): P
   const { stack } = selected;
   const urn = urnOfUser(selected, userId);
   const { databaseUrl, table } = await settingsOf(selected);
-  const { held, whose } = await withDatabase(databaseUrl, async (database) => ({
-    held: await readUserAnywhere(database, userId, stack),
-    whose: await whoseAddress(database, table, userId),
-  }));
+  const { held, whose } = await withDatabase(databaseUrl, async (database) => {
+    await readLedgerVersion(database);
+    return {
+      held: await readUserAnywhere(database, userId, stack),
+      whose: await whoseAddress(database, table, userId),
+    };
+  });
   if (held?.stack === stack && isHeld(held)) return urn;
   // The ledger may be lost, or from yesterday: the state can know somebody whom it does not.
   if ((await usersInState(selected))?.includes(urn) === true) return urn;

@@ -1,7 +1,7 @@
 import { counted } from "../providers/counted";
 import { MigrationError } from "../providers/errors";
 import { resealDigests } from "../providers/postgres/ledger-retired";
-import { ensureLedger } from "../providers/postgres/ledger-steps";
+import { ensureLedger, expectLedger } from "../providers/postgres/ledger-steps";
 import { holdWriterLock } from "../providers/postgres/writer-lock";
 import { parseSealKey, seal, unseal } from "../providers/retired-password/seal";
 import { command } from "./command";
@@ -31,6 +31,8 @@ void command(rotate, async (values) => {
   const lock = await holdWriterLock(settings.databaseUrl, stack);
   try {
     const { resealed, others } = await withDatabase(settings.databaseUrl, async (database) => {
+      // "None sealed" would be taken for leave to destroy the old key.
+      await expectLedger(database, stack);
       await ensureLedger(database);
       return resealDigests(database, stack, [from.id, to.id], (userId, sealed) =>
         seal(to, userId, unseal(from, userId, sealed)),

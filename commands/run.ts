@@ -2,6 +2,8 @@ import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
 import { firstFew } from "../providers/first-few";
+import { ledgerForgets } from "../providers/lost-migration";
+import { readLedgerVersion } from "../providers/postgres/ledger-steps";
 import { heldBy } from "../providers/postgres/ledger-users";
 import { countUsers } from "../providers/postgres/legacy-users";
 import { loadDotEnv } from "../providers/settings";
@@ -13,6 +15,7 @@ import { runPulumi } from "./pulumi-cli/run";
 import { rollbackTarget } from "./rollback-target";
 import { type SelectedStack, selectStack, type StackChoice } from "./selected-stack";
 import { settingsOf, stackFlags } from "./settings";
+import { usersInState } from "./state";
 import { pendingMails, untilDone } from "./until-done";
 
 /** How many of the engine's operations run at once: enough for Clerk's production limit at 0.5 s a request. */
@@ -139,16 +142,31 @@ async function destroy(selected: SelectedStack, args: readonly string[]): Promis
   if (userId !== undefined) return destroyOne(selected, userId, without(USER, args));
   if (args.includes(PREVIEW_ONLY)) return run("destroy", selected, args);
 
+  // What is wrong with the ledger, or the way to it, is said before anything is done.
+  const held = (await heldUsers(selected)).length;
+  const inState = (await usersInState(selected))?.length ?? 0;
   process.stdout.write("Before the rollback: whom the ledger holds and the state does not know.\n");
   await run("up", selected, ["--yes", "--skip-preview", "--suppress-outputs"], { MIGRATE_HELD_ONLY: "true" });
   const exitCode = await run("destroy", selected, args);
   const left = await heldUsers(selected);
-  if (left.length === 0) return exitCode;
+  if (left.length === 0) {
+    // A ledger that does not know everybody would call it done.
+    if (held === 0 || inState > held) await refuseForgotten(selected);
+    return exitCode;
+  }
   throw new MigrationError(
     "rollback-incomplete",
     `${left.length.toString()} users were not rolled back: ${firstFew(left, 10)}.`,
     "The reason for each stands above; mend it, or force it, and run the command again.",
   );
+}
+
+/** Throws where Clerk still has people of this stack whom its ledger does not know. */
+async function refuseForgotten(selected: SelectedStack): Promise<void> {
+  const settings = await settingsOf(selected);
+  const { world } = await planOf({ ...selected, settings });
+  const forgets = ledgerForgets(world);
+  if (forgets !== undefined) throw forgets;
 }
 
 async function destroyOne(selected: SelectedStack, userId: string, args: readonly string[]): Promise<number> {
@@ -186,7 +204,11 @@ async function usersInTable(selected: SelectedStack): Promise<number> {
 
 async function heldUsers(selected: SelectedStack): Promise<string[]> {
   const { databaseUrl } = await settingsOf(selected);
-  return withDatabase(databaseUrl, (database) => heldBy(database, selected.stack));
+  return withDatabase(databaseUrl, async (database) => {
+    // Refuses one that is there in part, which would be read as one that knows nobody.
+    await readLedgerVersion(database);
+    return heldBy(database, selected.stack);
+  });
 }
 
 /** Which stack Pulumi's own arguments name. */

@@ -3,7 +3,7 @@ import { firstUsers } from "./first-few";
 import { arrivalsOf, type Life, livesOf } from "./funnel";
 import { isToBeTold, type PlannedUser } from "./planned";
 import { reasons } from "./verdicts/reasons";
-import { type Evidence, judgeEvidence } from "./verify";
+import { type Evidence, judgeEvidence, MEMORY } from "./verify";
 
 const SHOWN = 10;
 
@@ -14,6 +14,9 @@ const SHOWN = 10;
 export function judgeLegacyOff(evidence: Evidence, leaveBehind = 0): Finding[] {
   const checks = judgeEvidence(evidence);
   const failing = checks.filter(({ status }) => status !== "ok");
+  const memory = checks.find(({ check, status }) => check === MEMORY && status !== "ok");
+  // Whom the ledger does not know, it cannot say anything good of.
+  if (memory !== undefined) return [{ ...memory, check: "gate/memory" }];
   const shutOut = peopleShutOut(evidence);
   const count = shutOut.stragglers.length + shutOut.blocked.length + shutOut.remaining.length;
   const isAgreed = count > 0 && count <= leaveBehind;

@@ -1,5 +1,8 @@
 import type { ClerkFacts } from "./clerk/facts";
 import { type ClerkInvitation, isOurMark, isOurs, type MarkOwner } from "./clerk/user";
+import { counted } from "./counted";
+import { MigrationError } from "./errors";
+import { firstFew } from "./first-few";
 import { isHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import { mailKey } from "./verdicts/mails";
@@ -36,6 +39,22 @@ export function forgottenUsers(
     return live !== undefined && isOurs(live, userId, owner);
   });
   return new Set(forgotten.map(({ userId }) => userId));
+}
+
+/** What of a world tells whom its ledger has forgotten. */
+export type Remembered = Records & { readonly clerk: Pick<ClerkFacts, "byId" | "byExternalId"> };
+
+const SHOWN = 5;
+
+/** What to say where the ledger does not hold everybody whom this stack has made; undefined where it does. */
+export function ledgerForgets(world: Remembered): MigrationError | undefined {
+  const userIds = [...forgottenUsers(world, world.clerk, world)];
+  if (userIds.length === 0) return undefined;
+  return new MigrationError(
+    "ledger-forgets",
+    `The ledger of ${world.stack} does not know ${counted(userIds.length, "user")} whom this stack has made, as their marks in Clerk say: ${firstFew(userIds, SHOWN)}. It was dropped, or is from an older backup, or DATABASE_URL leads to another database.`,
+    "Correct DATABASE_URL; or restore the schema clerk_migration from its newest backup; or run `npm run up`, which takes up whom links and marks name.",
+  );
 }
 
 /** What Clerk knows of mails that the ledger has forgotten. */

@@ -3,6 +3,7 @@ import { type ClerkUser, isOurMark, isOurs } from "./clerk/user";
 import { conditionOf, withDecidedEmail } from "./clerk-user/condition";
 import { type Finding, finding } from "./findings";
 import { firstFew } from "./first-few";
+import { forgottenUsers, ledgerForgets, type Remembered } from "./lost-migration";
 import { countVerdicts, type Plan } from "./planned";
 import { isHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
@@ -19,6 +20,8 @@ export interface Evidence {
   readonly references: readonly { readonly table: string; readonly rows: number; readonly lost: number }[];
   /** `user_id` of each canary, and whether Clerk takes its password; null where it could not be asked. */
   readonly canaries: readonly { readonly name: string; readonly isRight: boolean | null }[];
+  /** Whether the database has a ledger at all. */
+  readonly isLedgerThere: boolean;
   /** How many users the stack's state lists; null where the state could not be read. */
   readonly inState: number | null;
 }
@@ -30,13 +33,18 @@ export function judgeEvidence(evidence: Evidence): Finding[] {
   const held = [...evidence.world.ledger.users.values()].filter(
     (user) => isHeld(user) && user.stack === evidence.world.stack,
   );
+  const everybody = {
+    byId: new Map(evidence.clerkUsers.map((user) => [user.id, user])),
+    byExternalId: new Map(evidence.clerkUsers.map((user) => [user.externalId ?? "", user])),
+  };
+  const forgotten = forgottenUsers(evidence.world, everybody, evidence.world);
+  const known = memory({ ...evidence.world, clerk: everybody }, evidence.isLedgerThere);
+  const ofLedger = [remaining(evidence), unfinished(held), links(evidence, held), conditions(evidence, held)];
   return [
-    remaining(evidence),
-    unfinished(held),
-    links(evidence, held),
-    conditions(evidence, held),
-    orphans(evidence, held),
-    earlierLinks(evidence),
+    known,
+    ...ofLedger.map((found) => (known.status === "ok" ? found : untold(found))),
+    orphans(evidence, held, forgotten),
+    earlierLinks(evidence, forgotten),
     ...evidence.references.map(reference),
     ...evidence.canaries.map(canary),
     state(evidence, held.length),
@@ -54,6 +62,38 @@ function about(
   return wrong.length === 0
     ? finding(check, "ok", fine)
     : finding(check, "problem", `${wrong.length.toString()} ${broken}: ${firstFew(wrong, SHOWN)}.`, remedy);
+}
+
+export const MEMORY = "verify/memory";
+
+/** Whether the ledger knows everybody whom this stack has made: what the other checks say goes by it. */
+function memory(world: Remembered, isLedgerThere: boolean): Finding {
+  const problem = ledgerForgets(world);
+  if (problem !== undefined) return finding(MEMORY, "problem", problem.reason, problem.remedy);
+  if (isLedgerThere)
+    return finding(
+      MEMORY,
+      "ok",
+      "The ledger knows everybody in Clerk who carries this stack's mark and is in the table.",
+    );
+  return finding(
+    MEMORY,
+    "problem",
+    `There is no ledger in this database (schema clerk_migration): ${world.stack} has migrated nobody here.`,
+    "Check DATABASE_URL, or run `npm run up`.",
+  );
+}
+
+/** Nothing wrong among those whom the ledger knows says nothing of the others. */
+function untold(found: Finding): Finding {
+  return found.status === "ok"
+    ? finding(
+        found.check,
+        "unknown",
+        "The ledger does not know everybody, so this cannot be told.",
+        `Settle ${MEMORY} first.`,
+      )
+    : found;
 }
 
 /** Rows that a run would still do something about, and rows that are blocked. */
@@ -130,22 +170,29 @@ function doubledLinks({ rows }: World): ReadonlySet<string | null> {
 }
 
 /** Clerk users with our mark whom neither ledger nor table knows. */
-function orphans({ world, clerkUsers }: Evidence, held: readonly LedgerUser[]): Finding {
+function orphans(
+  { world, clerkUsers }: Evidence,
+  held: readonly LedgerUser[],
+  forgotten: ReadonlySet<string>,
+): Finding {
   const known = new Set(held.map(({ clerkUserId }) => clerkUserId));
   const mine = clerkUsers.filter(({ mark }) => isOurMark(mark, world));
   return about(
     "verify/orphans",
-    mine.filter((user) => !known.has(user.id)).map((user) => user.id),
-    "Nobody in Clerk carries our mark whom the ledger does not hold.",
-    "Clerk users carry our mark and nobody holds them",
-    "Run up: it takes up whom it made. Delete the others in Clerk's dashboard if they are nobody's.",
+    mine
+      .filter((user) => !known.has(user.id) && !forgotten.has(user.externalId ?? ""))
+      .map((user) => user.id),
+    "Nobody in Clerk carries our mark without a row of the table.",
+    "Clerk users carry our mark, and neither ledger nor table knows them",
+    "Check that DATABASE_URL names the right database. Run up: it takes up whom it made. Delete the others in Clerk's dashboard only if they are nobody's.",
   );
 }
 
-function earlierLinks({ world, clerkUsers }: Evidence): Finding {
+function earlierLinks({ world, clerkUsers }: Evidence, forgotten: ReadonlySet<string>): Finding {
   const live = new Map(clerkUsers.map((user) => [user.id, user]));
   const others = world.rows.filter(
-    ({ userId, clerkUserId }) => clerkUserId !== null && world.ledger.users.get(userId)?.status !== "linked",
+    ({ userId, clerkUserId }) =>
+      clerkUserId !== null && world.ledger.users.get(userId)?.status !== "linked" && !forgotten.has(userId),
   );
   const wrong = others.filter(({ userId, clerkUserId }) => {
     const user = clerkUserId === null ? undefined : live.get(clerkUserId);
@@ -202,7 +249,14 @@ function state({ inState }: Evidence, held: number): Finding {
     );
   }
   const listed = `The stack's state lists ${inState.toString()} users`;
-  if (inState >= held) return finding(check, "ok", `${listed}.`);
+  if (inState === held) return finding(check, "ok", `${listed}.`);
+  if (inState > held)
+    return finding(
+      check,
+      "problem",
+      `${listed}, but the ledger holds ${held.toString()}: it was dropped, or is from an older backup, or DATABASE_URL leads to another database.`,
+      "Correct DATABASE_URL, or restore the schema clerk_migration; otherwise run up: it takes up whom links and marks name.",
+    );
   return finding(
     check,
     "problem",

@@ -133,6 +133,24 @@ export function explainAndThrow(error: unknown): never {
   throw explainDatabaseError(error);
 }
 
+/** The ledger's own relations, in the words of Postgres: what is said of the users table does not hold for them. */
+const LEDGER = /\bclerk_migration\b/;
+
+const ledgerByCode: Readonly<Record<string, readonly [reason: string, remedy: string]>> = {
+  "42P01": [
+    "The ledger, or part of it, is gone from the database",
+    "Check that DATABASE_URL names the right database. Restore the schema clerk_migration from its newest backup, or run `npm run up`, which makes it anew and takes up whom links and marks name.",
+  ],
+  "42703": [
+    "The ledger is not of the form that this checkout knows",
+    "Run `npm run up`, which brings it there; `npm run doctor` says where it stands.",
+  ],
+  "42501": [
+    "The database user may not use the ledger",
+    "Let the owner of the schema run `grant usage on schema clerk_migration to …` and `grant select, insert, update on all tables in schema clerk_migration to …`; `npm run doctor` says the rest.",
+  ],
+};
+
 const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
   ECONNREFUSED: () => [
     "Postgres does not answer at the address in DATABASE_URL: the connection was refused.",
@@ -180,6 +198,11 @@ const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
 export function explainDatabaseError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof MigrationError) return error;
   const code = codeOf(error);
+  const ofLedger = code !== undefined && LEDGER.test(error.message) ? ledgerByCode[code] : undefined;
+  if (ofLedger !== undefined && code !== undefined) {
+    const [reason, remedy] = ofLedger;
+    return new MigrationError(`ledger-${code.toLowerCase()}`, `${reason} (${error.message}).`, remedy);
+  }
   const explanation = code === undefined ? undefined : byCode[code];
   if (explanation !== undefined && code !== undefined) {
     const [reason, remedy] = explanation(error);

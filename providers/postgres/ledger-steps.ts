@@ -6,6 +6,7 @@ import { z } from "zod";
 
 import { MigrationError } from "../errors";
 import { applicationName, type Connection, type Database, explainAndThrow, writing } from "./database";
+import { missingTables } from "./ledger-tables";
 
 /** One change of the ledger's schema: `ledger/<number>-<name>.sql`. A file that has been applied never changes. */
 export interface Step {
@@ -30,7 +31,10 @@ export async function ensureLedger(database: Database): Promise<void> {
   const known = await knownSteps();
   const foreign = await foreignOwner(database).catch(explainAndThrow);
   if (foreign !== undefined) throw foreignLedger(foreign);
-  if (pendingSteps(await appliedSteps(database).catch(explainAndThrow), known).length === 0) return;
+  if (pendingSteps(await appliedSteps(database).catch(explainAndThrow), known).length === 0) {
+    await refusePartial(database).catch(explainAndThrow);
+    return;
+  }
   await writing(database, async (connection) => {
     await connection.query("set local search_path = pg_catalog, pg_temp");
     await connection.query("select pg_advisory_xact_lock(hashtextextended('clerk_migration:ledger', 0))");
@@ -50,6 +54,7 @@ export async function ensureLedger(database: Database): Promise<void> {
         [step.number, step.name, applicationName],
       );
     }
+    await refusePartial(connection);
   });
 }
 
@@ -61,8 +66,36 @@ export async function upgradeLedger(database: Database): Promise<void> {
 /** Where the ledger stands, without writing. Refuses a newer one. */
 export async function readLedgerVersion(connection: Connection): Promise<LedgerVersion> {
   const [applied, known] = [await appliedSteps(connection), await knownSteps()];
-  pendingSteps(applied, known);
+  // What is pending may be what makes a table.
+  if (pendingSteps(applied, known).length === 0) await refusePartial(connection);
   return { at: latest(applied), to: latest(known) ?? 0 };
+}
+
+/** A ledger that says it is complete, and is not, would be read as one that knows nobody. */
+async function refusePartial(connection: Connection): Promise<void> {
+  const missing = await missingTables(connection);
+  if (missing.length === 0) return;
+  throw new MigrationError(
+    "partial-ledger",
+    `Part of the ledger (schema clerk_migration) is gone: ${missing.join(", ")}.`,
+    "Restore the whole schema from its newest backup. Without one, rename what is left (`alter schema clerk_migration rename to clerk_migration_rest`) and run `npm run up`: it makes the ledger anew and takes up whom links and marks name. Sealed password hashes stay in what is left.",
+  );
+}
+
+/** Refuses a database without a ledger, a newer one, and one that is there in part. */
+export async function expectLedger(connection: Connection, stack: string): Promise<void> {
+  const { at } = await readLedgerVersion(connection);
+  if (at !== undefined || !(await isEmpty(connection))) return;
+  throw new MigrationError(
+    "no-ledger",
+    `There is no ledger in this database (schema clerk_migration), so nothing is known here of ${stack}.`,
+    "Either nobody was migrated yet, or DATABASE_URL leads to another database, or the schema was dropped: then restore it from its newest backup, or run `npm run up`, which makes it anew and takes up whom links and marks name.",
+  );
+}
+
+/** Not even one of before its steps were numbered. */
+async function isEmpty(connection: Connection): Promise<boolean> {
+  return (await missingTables(connection)).includes("users");
 }
 
 /** `create schema if not exists` asks for the right to create one even where it is there. */

@@ -95,6 +95,8 @@ export const ledgerColumns = {
 
 export type LedgerTable = keyof typeof ledgerColumns;
 
+const allTables: readonly string[] = [...Object.keys(ledgerColumns), "migrations"];
+
 /**
  * What to select from, in this checkout's form whatever the ledger's is, for whoever may only read: a table that is not
  * there yet is empty, a column has its default. To be given an alias.
@@ -145,6 +147,22 @@ function mailsOf(notifications: string): string {
     from ${notifications} as notifications
     where sent_at is not null or status in ('sending', 'unknown')
   )`;
+}
+
+/** Which of the ledger's tables are not there. */
+export async function missingTables(connection: Connection): Promise<string[]> {
+  const { rows } = await connection.query(
+    `select class.relname as name
+     from pg_class class join pg_namespace namespace on namespace.oid = class.relnamespace
+     where namespace.nspname = 'clerk_migration' and class.relkind = 'r'`,
+  );
+  const found = new Set(
+    z
+      .array(z.object({ name: z.string() }))
+      .parse(rows)
+      .map(({ name }) => name),
+  );
+  return allTables.filter((table) => !found.has(table));
 }
 
 async function columnsOf(connection: Connection, table: string): Promise<ReadonlySet<string>> {

@@ -54,10 +54,17 @@ async function checkLedger(connection: Connection, server: ServerFacts): Promise
   const foreign = await foreignOwner(connection);
   if (foreign !== undefined) return refused(foreignLedger(foreign));
   const facts = await readLedgerFacts(connection);
+  const isReadable = facts.schema?.usage === true && facts.tables.steps?.includes("select") === true;
+  // What is gone needs no privileges.
+  const version = isReadable ? await versionOrRefusal(connection) : undefined;
+  if (version?.status === "problem") return version;
   const judged = judgeLedger(facts, server);
-  if (judged.status === "problem" || facts.tables.steps === undefined) return judged;
+  return judged.status === "problem" ? judged : (version ?? judged);
+}
+
+async function versionOrRefusal(connection: Connection): Promise<Finding | undefined> {
   try {
-    return judgeLedgerVersion(await readLedgerVersion(connection)) ?? judged;
+    return judgeLedgerVersion(await readLedgerVersion(connection));
   } catch (error) {
     if (error instanceof MigrationError) return refused(error);
     throw error;

@@ -112,7 +112,15 @@ describe("gate --for legacy-off", () => {
       const world = await on.world(config);
       const plan = makePlan(world, on.settings(config));
       const clerkUsers = await on.systems.clerk.allUsers();
-      const evidence = { world, plan, clerkUsers, references: [], canaries: [], inState: null };
+      const evidence = {
+        world,
+        plan,
+        clerkUsers,
+        references: [],
+        canaries: [],
+        isLedgerThere: true,
+        inState: null,
+      };
       return judgeLegacyOff(evidence, leaveBehind).find(({ check }) => check === "gate/remaining");
     };
     expect(await judged()).toMatchObject({

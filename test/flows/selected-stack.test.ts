@@ -102,7 +102,7 @@ test("a command is about the selected stack, unless PULUMI_STACK or --stack name
   await pulumi("stack", "rename", "renamed");
   expect(await planned()).toBe(2);
   const history = await checkout.command("history", []);
-  expect(history.output).toContain("The ledger knows of no run of clerk-migration/renamed.");
+  expect(history.output).toContain("so nothing is known here of clerk-migration/renamed.");
 });
 
 test("the scripts of Pulumi's verbs and their own look into the ledger are about the same stack", async () => {
@@ -137,7 +137,7 @@ test("the project's name, and where its stacks' settings are, come from Pulumi.y
 
   expect(await planned()).toBe(1);
   const history = await checkout.command("history", []);
-  expect(history.output).toContain("The ledger knows of no run of their-users/one.");
+  expect(history.output).toContain("so nothing is known here of their-users/one.");
   const elsewhere = join(checkout.directory, "elsewhere.yaml");
   await rename(join(checkout.directory, "stacks", "Pulumi.one.yaml"), elsewhere);
   // A stack without a config file is as good as any: its settings are the defaults.
