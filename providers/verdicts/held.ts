@@ -5,6 +5,7 @@ import type { PlanSettings, World } from "../world";
 import { claimOf, clerkJudgement } from "./clerk";
 import { instanceProblem, updateProblem } from "./instance";
 import { judge, type Judged, type Judgement } from "./reasons";
+import { addressProblem, changeProblem, profileProblem } from "./row";
 import { hasNewDigest, hasNewProfile, type Standing } from "./standing";
 
 /**
@@ -28,7 +29,8 @@ export function judgeHeld(
     // Half given back, or wholly: the account is adopted again.
     if (live !== undefined && held.origin === "adopted") return { ...judged, adopt: live.id };
     const isUnmarked = live?.externalId === row.userId && live.mark === null;
-    if (live !== undefined) return ours !== undefined || isUnmarked ? judged : judge("not-ours", live.id);
+    if (live !== undefined && ours === undefined && !isUnmarked) return judge("not-ours", live.id);
+    if (live !== undefined) return syncProblem(world, standing, live) ?? judged;
     return createProblem(world, settings, standing) ?? judged;
   }
 
@@ -40,10 +42,10 @@ export function judgeHeld(
   if (ours === undefined) return judge("not-ours", live.id);
   const real = whatChanged(standing, held);
   if (real.verdict !== "update") return real;
-  if (ours.lastSignInAt !== null || hasNewPassword(ours, held) || held.origin === "adopted")
-    return real.code === "link-lost" ? real : judge("clerk-is-truth");
+  if (isTheirOwn(ours, held)) return real.code === "link-lost" ? real : judge("clerk-is-truth");
   const sendsDigest = standing.passwords === "carry" && row.digest?.hasher != null && hasNewDigest(row, held);
   return (
+    syncProblem(world, standing, ours) ??
     taken(world, standing, ours) ??
     updateProblem(world.clerk.environment, standing.profile, ours, sendsDigest) ??
     real
@@ -55,6 +57,16 @@ function whatChanged({ row, profile, judged = judge("held") }: Standing, held: L
   if (judged.code !== "row-changed") return judged;
   if (row.clerkUserId === null) return judge("link-lost");
   return hasNewProfile(row, profile, held) ? judged : judge("held");
+}
+
+/** Whether Clerk is the truth for this user by now: nothing of it is overwritten. */
+function isTheirOwn(live: ClerkUser, held: LedgerUser | undefined): boolean {
+  return live.lastSignInAt !== null || hasNewPassword(live, held) || held?.origin === "adopted";
+}
+
+/** What Clerk would refuse of the values that are carried over to somebody who is there. */
+function syncProblem(world: World, { profile, held }: Standing, live: ClerkUser): Judgement | undefined {
+  return isTheirOwn(live, held) ? undefined : changeProblem(profile, live, world.now);
 }
 
 function resumedCreate(
@@ -70,7 +82,9 @@ function resumedCreate(
   if (inClerk?.verdict === "adopt") return { ...judged, adopt: inClerk.adopt ?? "" };
   const sameId = world.clerk.byExternalId.get(row.userId);
   if (sameId !== undefined) {
-    return isOurs(sameId, row.userId, world) ? judged : judge("external-id-taken", sameId.id);
+    return isOurs(sameId, row.userId, world)
+      ? (syncProblem(world, standing, sameId) ?? judged)
+      : judge("external-id-taken", sameId.id);
   }
   return createProblem(world, settings, standing) ?? judged;
 }
@@ -78,6 +92,8 @@ function resumedCreate(
 /** What would keep Clerk from making this user, who is nobody there. */
 function createProblem(world: World, settings: PlanSettings, standing: Standing): Judgement | undefined {
   return (
+    addressProblem(standing.profile.email) ??
+    profileProblem(standing.profile, world.now) ??
     taken(world, standing, undefined) ??
     instanceProblem(world.clerk.environment, standing.profile, standing.passwords, settings)
   );

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import type { ClerkUser } from "../clerk/user";
 import { domainOf, type Profile } from "../clerk-user/inputs";
 import { phoneNumberFlaw } from "../clerk-user/phone";
 import type { UserRow } from "../postgres/legacy-users";
@@ -23,11 +24,15 @@ export function rowProblem(
   now: number,
 ): Judgement | undefined {
   const { email } = profile;
-  if (email === "") return judge("no-email");
-  const flaw = addressFlaw(email);
-  if (flaw !== undefined) return judge("malformed-email", flaw);
+  const noAddress = addressProblem(email);
+  if (noAddress !== undefined) return noAddress;
   if (!settings.allowUndeliverable && isUndeliverable(email)) return judge("undeliverable-email");
   if (settings.unverified === "block" && !isEmailVerified(row, settings)) return judge("unverified-email");
+  return profileProblem(profile, now);
+}
+
+/** What Clerk would refuse of the other values, whoever sends them. */
+export function profileProblem(profile: Profile, now: number): Judgement | undefined {
   if ([profile.firstName, profile.lastName].some((name) => name.length > NAME_LENGTH))
     return judge("long-name");
   if (profile.createdAt !== "" && Date.parse(profile.createdAt) > now) return judge("future-date");
@@ -36,6 +41,32 @@ export function rowProblem(
   return (
     metadataProblem("public", profile.publicMetadata) ?? metadataProblem("private", profile.privateMetadata)
   );
+}
+
+/** The same of an update, which sends address, names and sign-up date, where they differ. */
+export function changeProblem(
+  profile: Profile,
+  live: Pick<ClerkUser, "primaryEmail" | "firstName" | "lastName" | "createdAt">,
+  now: number,
+): Judgement | undefined {
+  const { email, firstName, lastName, createdAt } = profile;
+  const sent: Profile = {
+    ...profile,
+    firstName: firstName === live.firstName ? "" : firstName,
+    lastName: lastName === live.lastName ? "" : lastName,
+    createdAt: Date.parse(createdAt) === live.createdAt ? "" : createdAt,
+    phoneNumber: "",
+    publicMetadata: "",
+    privateMetadata: "",
+  };
+  return (email === live.primaryEmail ? undefined : addressProblem(email)) ?? profileProblem(sent, now);
+}
+
+/** What keeps Clerk from taking an address, whosever it is. */
+export function addressProblem(email: string): Judgement | undefined {
+  if (email === "") return judge("no-email");
+  const flaw = addressFlaw(email);
+  return flaw === undefined ? undefined : judge("malformed-email", flaw);
 }
 
 export function isEmailVerified(row: UserRow, { emailVerified }: Pick<Settings, "emailVerified">): boolean {

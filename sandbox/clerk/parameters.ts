@@ -30,6 +30,9 @@ const PHONE_NUMBER =
   /^\+(?=[1-9]\d{6,14}$)(?:(?:39|225|241|242|378|379)|(?:[17]|2[07]|3[0-46]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(?:2[1-689]|3[578]|42|5[09]|6[789]|8[05789]|9[679])\d)(?!0))/;
 const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
+/** Of first and last name. Not documented: careful. */
+export const NAME_LENGTH = 256;
+
 export const metadata = z.record(z.string(), z.json());
 
 /** The body as the schema has it, or Clerk's 422 with every complaint in it. */

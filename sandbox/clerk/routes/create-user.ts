@@ -7,15 +7,21 @@ import { checkUnclaimed } from "../claims";
 import { lengthMismatch, lockoutDisabled, planTooSmall, userQuotaExceeded } from "../errors";
 import { newId } from "../ids";
 import type { Instance } from "../instance";
-import { checkMetadata, emailAddress, metadata, parse, pastTime, phoneNumber, username } from "../parameters";
+import {
+  checkMetadata,
+  emailAddress,
+  metadata,
+  NAME_LENGTH,
+  parse,
+  pastTime,
+  phoneNumber,
+  username,
+} from "../parameters";
 import { passwordFrom } from "../passwords";
 import type { EmailAddress, Password, PhoneNumber, User } from "../records";
 import { userJson } from "../user-json";
 
 const identificationStatus = z.array(z.enum(["verified", "reserved"])).optional();
-
-/** Not documented: careful. */
-const NAME_LENGTH = 256;
 
 const newUser = z.strictObject({
   external_id: z.string().nullish(),

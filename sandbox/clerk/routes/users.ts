@@ -13,7 +13,7 @@ import {
 } from "../errors";
 import type { Instance } from "../instance";
 import { sendMail } from "../outbox";
-import { parse, pastTime, username } from "../parameters";
+import { NAME_LENGTH, parse, pastTime, username } from "../parameters";
 import { passwordFrom } from "../passwords";
 import type { User } from "../records";
 import { revokeSessions } from "../sessions";
@@ -21,8 +21,8 @@ import { deletedJson, userJson } from "../user-json";
 
 const changedUser = z.strictObject({
   external_id: z.string().nullish(),
-  first_name: z.string().nullish(),
-  last_name: z.string().nullish(),
+  first_name: z.string().max(NAME_LENGTH).nullish(),
+  last_name: z.string().max(NAME_LENGTH).nullish(),
   locale: z.string().nullish(),
   primary_email_address_id: z.string().nullish(),
   notify_primary_email_address_changed: z.boolean().nullish(),

@@ -73,7 +73,7 @@ test("everything that columns say of a user arrives in Clerk", async () => {
     username: "sarah_c",
     phoneNumbers: [{ phoneNumber: "+14155552671" }],
     publicMetadata: { tier: "pro" },
-    privateMetadata: { risk: 3, [markKey]: { stack: "clerk-migration/test" } },
+    privateMetadata: { risk: 3, [markKey]: { migration: on.migration.migrationId } },
     emailAddresses: [{ emailAddress: SARAH.email, status: "verified" }],
   });
 });
