@@ -13,10 +13,9 @@ export function withMails(
   users: readonly JudgedUser[],
 ): (JudgedUser & MailPart)[] {
   const rows = rowsById(world);
-  const recipients = users.flatMap(({ userId, verdict, declared }) => {
+  const recipients = users.flatMap(({ userId, verdict, isAdopted, declared }) => {
     if (declared === null || declared.isKept) return [];
     const entry = world.ledger.users.get(userId);
-    const isAdopted = verdict === "adopt" || entry?.origin === "adopted";
     const lastActiveAt = rows.get(userId)?.lastActiveAt ?? null;
     return [
       {

@@ -10,6 +10,7 @@ import { type JudgedUser, type Plan, type PlannedUser, usersById } from "./plann
 import { isHeld, isMailHeld, type LedgerUser } from "./postgres/ledger";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
+import { hadAccount } from "./verdicts/adopted";
 import { claimOf, clerkJudgement } from "./verdicts/clerk";
 import { judgeHeld } from "./verdicts/held";
 import { refuseOtherHolders } from "./verdicts/holders";
@@ -158,7 +159,7 @@ function plannedUser(
   { row, profile, entry, held, decision, judged, passwords }: JudgedRow,
 ): JudgedUser {
   const isLeftOut = judged.verdict === "excluded" || (judged.verdict === "blocked" && held === undefined);
-  const hasAccount = judged.verdict === "adopt" || held?.origin === "adopted";
+  const isAdopted = hadAccount(world, { userId: row.userId, email: profile.email }, held, judged);
   const hasArrived = held?.clerkUserId != null && world.arrivals.has(held.clerkUserId);
   const declared: ClerkUserInputs | null = isLeftOut
     ? null
@@ -190,9 +191,10 @@ function plannedUser(
     remedy: judged.remedy,
     notes: judged.verdict === "create" ? notesOf(world.clerk, row, profile) : [],
     newPassword:
-      declared === null || hasAccount || hasArrived
+      declared === null || isAdopted || hasArrived
         ? null
         : newPasswordOf(row, decision, passwords, declared.emailStatus),
+    isAdopted,
     declared,
   };
 }
@@ -216,7 +218,7 @@ function attemptOf(
 function keptUser(world: World, { userId, passwords, attempt, digestFingerprint }: LedgerUser): JudgedUser {
   return {
     ...judge("kept", world.decisions.get(userId)?.keep),
-    ...{ userId, label: "***", createdAt: "", newPassword: null, notes: [] },
+    ...{ userId, label: "***", createdAt: "", newPassword: null, notes: [], isAdopted: false },
     declared: {
       ...{ userId, label: "***", stack: world.stack, migrationId: world.migrationId, attempt },
       passwords: passwords ?? "reset",

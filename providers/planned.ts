@@ -23,6 +23,8 @@ export interface PlannedUser {
   readonly notes: readonly Note[];
   /** Why the user has to set a new password; null where the old one goes on working, or one is set there already. */
   readonly newPassword: NewPassword | null;
+  /** Whether the Clerk account was there before us: nobody tells its owner, and no rollback deletes it. */
+  readonly isAdopted: boolean;
   /** null where the user is left out. */
   readonly declared: ClerkUserInputs | null;
   readonly told: Told;

@@ -54,6 +54,7 @@ export function factsOfMany(count: number, { isRevealed = false, label }: ManyOp
     isReminderPending: false,
     takesBack: false,
     newPassword: null,
+    isAdopted: false,
     unknownMail: 0,
     retire: "never",
     retirement: null,
