@@ -35,6 +35,8 @@ export async function ensureLedger(database: Database): Promise<void> {
     await refusePartial(database).catch(explainAndThrow);
     return;
   }
+  const stranger = await tablesOwner(database).catch(explainAndThrow);
+  if (stranger !== undefined) throw othersTables(await readLedgerVersion(database), stranger);
   await writing(database, async (connection) => {
     await connection.query("set local search_path = pg_catalog, pg_temp");
     await connection.query("select pg_advisory_xact_lock(hashtextextended('clerk_migration:ledger', 0))");
@@ -100,15 +102,22 @@ async function isEmpty(connection: Connection): Promise<boolean> {
 
 /** `create schema if not exists` asks for the right to create one even where it is there. */
 async function hasSchema(connection: Connection): Promise<boolean> {
-  const { rows } = await connection.query("select to_regnamespace('clerk_migration') is not null as found");
-  return z.object({ found: z.boolean() }).parse(rows[0]).found;
+  const { rows } = await connection.query("select from pg_namespace where nspname = 'clerk_migration'");
+  return rows.length > 0;
 }
 
 export async function hasLedger(connection: Connection): Promise<boolean> {
+  return hasTable(connection, "events");
+}
+
+/** Asks the catalogue's tables: `to_regclass` may answer from a cache of before the lock was taken. */
+async function hasTable(connection: Connection, name: string): Promise<boolean> {
   const { rows } = await connection.query(
-    "select to_regclass('clerk_migration.events') is not null as found",
+    `select from pg_class class join pg_namespace schema on schema.oid = class.relnamespace
+     where schema.nspname = 'clerk_migration' and class.relname = $1`,
+    [name],
   );
-  return z.object({ found: z.boolean() }).parse(rows[0]).found;
+  return rows.length > 0;
 }
 
 /** What is to be applied, in order. Throws where the ledger is ahead of this checkout, which could not read it rightly. */
@@ -143,13 +152,12 @@ function fileOf({ number, name }: Step): string {
 }
 
 async function appliedSteps(connection: Connection): Promise<Step[]> {
-  const found = await connection.query("select to_regclass('clerk_migration.steps') is not null as numbered");
-  if (!z.object({ numbered: z.boolean() }).parse(found.rows[0]).numbered) return [];
+  if (!(await hasTable(connection, "steps"))) return [];
   const { rows } = await connection.query("select step as number, name from clerk_migration.steps");
   return z.array(z.object({ number: z.number(), name: z.string() })).parse(rows);
 }
 
-/** A role that the schema belongs to, and the one that we are. */
+/** A role that schema or tables belong to, and the one that we are. */
 interface ForeignOwner {
   readonly owner: string;
   readonly user: string;
@@ -180,4 +188,27 @@ export function foreignLedger({ owner, user }: ForeignOwner): MigrationError {
     `The schema clerk_migration belongs to ${owner}: what is in it may be anything, and would run with the rights of ${user}.`,
     `Connect as ${owner}; or look into it, and where all of it is the ledger, run \`alter schema clerk_migration owner to ${escapeIdentifier(user)}\`.`,
   );
+}
+
+/** Whose tables are there, where they are not ours to change: grants let us use them, and not bring them to another form. */
+export async function tablesOwner(connection: Connection): Promise<ForeignOwner | undefined> {
+  const { rows } = await connection.query(
+    `select pg_get_userbyid(relowner) as owner, current_user as "user" from pg_class
+     where relnamespace = (select oid from pg_namespace where nspname = 'clerk_migration') and relkind = 'r' and not pg_has_role(relowner, 'usage')
+     limit 1`,
+  );
+  return z.array(z.object({ owner: z.string(), user: z.string() })).parse(rows)[0];
+}
+
+export function othersTables(version: LedgerVersion, { owner, user }: ForeignOwner): MigrationError {
+  return new MigrationError(
+    "ledger-owner",
+    `The ledger (schema clerk_migration) ${standing(version)}, and ${user} may not bring it to step ${version.to.toString()}, because ${owner} owns its tables; a preview works.`,
+    `Run \`grant ${escapeIdentifier(owner)} to ${escapeIdentifier(user)}\`, or one \`up\` as ${owner}.`,
+  );
+}
+
+/** The predicate of a sentence about the ledger. */
+export function standing({ at }: LedgerVersion): string {
+  return at === undefined ? "is of before its steps were numbered" : `is at step ${at.toString()}`;
 }

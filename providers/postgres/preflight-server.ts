@@ -3,7 +3,7 @@ import { escapeIdentifier } from "pg";
 import type { Finding } from "../findings";
 import type { LedgerFacts, ServerFacts } from "./catalogue";
 import type { Timeout } from "./database";
-import type { LedgerVersion } from "./ledger-steps";
+import { type LedgerVersion, standing } from "./ledger-steps";
 import { finding, listed, run } from "./preflight-findings";
 
 const OLDEST_VERSION = 12;
@@ -160,13 +160,11 @@ export function judgeLedger(facts: LedgerFacts, { user, database }: ServerFacts)
   );
 }
 
-/** undefined where it is of this checkout's form. */
-export function judgeLedgerVersion({ at, to }: LedgerVersion): Finding | undefined {
-  if (at === to) return undefined;
+export function judgeUpgrade(version: LedgerVersion): Finding {
   return finding(
     "ledger",
     "note",
-    `The ledger (schema clerk_migration) is at step ${at?.toString() ?? "none"}, and the next run brings it to step ${to.toString()}.`,
+    `The ledger (schema clerk_migration) ${standing(version)}, and the next run brings it to step ${version.to.toString()}.`,
     "From then on an older checkout is refused: update every one that uses this database.",
   );
 }

@@ -2,10 +2,10 @@ import { DatabaseError } from "pg";
 
 import { MigrationError } from "../errors";
 import type { Finding } from "../findings";
-import { readLedgerFacts, readRelations, readServer, type ServerFacts } from "./catalogue";
+import { type LedgerFacts, readLedgerFacts, readRelations, readServer, type ServerFacts } from "./catalogue";
 import { readTable, type TableFacts } from "./catalogue-table";
 import { type Connection, newClient, readTimeouts } from "./database";
-import { foreignLedger, foreignOwner, readLedgerVersion } from "./ledger-steps";
+import { foreignLedger, foreignOwner, othersTables, readLedgerVersion, tablesOwner } from "./ledger-steps";
 import { judgeRetire, judgeRowSecurity, judgeSelect, judgeTriggers, judgeUpdate } from "./preflight-access";
 import { finding, withoutAddresses } from "./preflight-findings";
 import { judgeLinkColumn, judgeUserId } from "./preflight-keys";
@@ -13,9 +13,9 @@ import {
   type ClientEnd,
   isTooOld,
   judgeLedger,
-  judgeLedgerVersion,
   judgeTimeouts,
   judgeTls,
+  judgeUpgrade,
   judgeVersion,
   judgeWritable,
 } from "./preflight-server";
@@ -54,17 +54,22 @@ async function checkLedger(connection: Connection, server: ServerFacts): Promise
   const foreign = await foreignOwner(connection);
   if (foreign !== undefined) return refused(foreignLedger(foreign));
   const facts = await readLedgerFacts(connection);
-  const isReadable = facts.schema?.usage === true && facts.tables.steps?.includes("select") === true;
-  // What is gone needs no privileges.
-  const version = isReadable ? await versionOrRefusal(connection) : undefined;
-  if (version?.status === "problem") return version;
-  const judged = judgeLedger(facts, server);
-  return judged.status === "problem" ? judged : (version ?? judged);
+  return (await checkLedgerVersion(connection, facts)) ?? judgeLedger(facts, server);
 }
 
-async function versionOrRefusal(connection: Connection): Promise<Finding | undefined> {
+/** undefined where there is no ledger, one of this checkout's form, or one that is shut to us. */
+async function checkLedgerVersion(
+  connection: Connection,
+  { schema, tables }: LedgerFacts,
+): Promise<Finding | undefined> {
+  const isReadable = tables.steps?.includes("select") ?? Object.keys(tables).length > 0;
+  if (schema?.usage !== true || !isReadable) return undefined;
   try {
-    return judgeLedgerVersion(await readLedgerVersion(connection));
+    // What is gone needs no privileges.
+    const version = await readLedgerVersion(connection);
+    if (version.at === version.to) return undefined;
+    const stranger = await tablesOwner(connection);
+    return stranger === undefined ? judgeUpgrade(version) : refused(othersTables(version, stranger));
   } catch (error) {
     if (error instanceof MigrationError) return refused(error);
     throw error;

@@ -218,6 +218,31 @@ test("a ledger that each commit has gone over in turn keeps both its invitations
   expect(await readAll()).toEqual(before);
 });
 
+test("who has waited for somebody else to make the ledger sees that it is there", async () => {
+  // One connection, which remembers that there was none.
+  const waiter = openDatabase(at.url, 1);
+  await waiter.query("select to_regnamespace('clerk_migration')");
+  const first = await database.connect();
+  await first.query("begin");
+  await first.query("select pg_advisory_xact_lock(hashtextextended('clerk_migration:ledger', 0))");
+  await first.query("create schema clerk_migration");
+
+  const waiting = ensureLedger(waiter);
+  await expect
+    .poll(async () => {
+      const { rows } = await database.query(
+        "select 1 from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())",
+      );
+      return rows.length;
+    })
+    .toBe(1);
+  await first.query("commit");
+  first.release();
+  await waiting;
+  await waiter.end();
+  expect((await readLedgerVersion(database)).at).toBeGreaterThan(0);
+});
+
 test("the events of a ledger that was upgraded go on", async () => {
   await load(forms[0] ?? "");
   await ensureLedger(database);

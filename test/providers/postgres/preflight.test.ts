@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Finding } from "../../../providers/findings";
 import type { ServerFacts } from "../../../providers/postgres/catalogue";
 import { openDatabase, readOnly } from "../../../providers/postgres/database";
+import { readLedger } from "../../../providers/postgres/ledger";
 import { ensureLedger, readLedgerVersion } from "../../../providers/postgres/ledger-steps";
 import { checkCondition, checkDatabase } from "../../../providers/postgres/preflight";
 import { databaseChecks } from "../../../providers/postgres/preflight-findings";
@@ -541,11 +542,43 @@ describe("a database user with few rights", () => {
       status: "note",
       sentence: `The ledger (schema clerk_migration) is at step ${(to - 1).toString()}, and the next run brings it to step ${to.toString()}.`,
     });
+    await sql("drop table clerk_migration.steps");
+    expect(found(await checked(), "ledger")[0]).toMatchObject({
+      status: "note",
+      sentence: expect.stringContaining(
+        "is of before its steps were numbered, and the next run brings it",
+      ) as string,
+    });
+    await sql(
+      "create table clerk_migration.steps (step integer, name text, applied_at timestamptz, applied_by text)",
+    );
     await sql("insert into clerk_migration.steps values (999, 'later', now(), 'somebody')");
     expect(found(await checked(), "ledger")[0]).toMatchObject({
       status: "problem",
       sentence: expect.stringContaining("is at step 999") as string,
     });
+  });
+
+  test("who may use an earlier ledger, and not change its tables, is told who can", async () => {
+    const database = openDatabase(at.url, 1);
+    await ensureLedger(database);
+    await grantAll();
+    await database.query(
+      "delete from clerk_migration.steps where step = (select max(step) from clerk_migration.steps)",
+    );
+    const refusal = found(await checked({}, visitor), "ledger")[0];
+    expect(refusal).toMatchObject({
+      status: "problem",
+      sentence: expect.stringContaining(`and ${role} may not bring it to step`) as string,
+      remedy: expect.stringContaining(`to ${quoted}\`, or one \`up\` as`) as string,
+    });
+    const own = openDatabase(visitor, 1);
+    await expect(ensureLedger(own)).rejects.toThrow(refusal?.sentence);
+    expect(
+      (await readOnly(own, (connection) => readLedger(connection, { stack: "p/s", migrationId: "m_1" })))
+        .users.size,
+    ).toBe(0);
+    await Promise.all([database.end(), own.end()]);
   });
 
   test("who finds a schema of somebody else's in the ledger's place is refused, being a superuser or not", async () => {

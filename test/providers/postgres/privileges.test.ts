@@ -76,7 +76,7 @@ test("a role that may not read the ledger is told so", async () => {
   const message = await readOnly(reader, (connection) =>
     readLedger(connection, { stack: "p/s", migrationId: "m_1" }),
   ).catch(messageOf);
-  expect(message).toContain("The database user lacks a privilege");
+  expect(message).toContain("The database user may not use the ledger");
   expect(message).not.toContain("s3cret");
 });
 
