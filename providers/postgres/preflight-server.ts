@@ -165,7 +165,7 @@ export function judgeUpgrade(version: LedgerVersion): Finding {
     "ledger",
     "note",
     `The ledger (schema clerk_migration) ${standing(version)}, and the next run brings it to step ${version.to.toString()}.`,
-    "From then on an older checkout is refused: update every one that uses this database.",
+    "From then on an older checkout is refused: update every one that uses this database. Pulumi may list everybody as updated, once; nothing of it is written in Clerk.",
   );
 }
 

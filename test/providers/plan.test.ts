@@ -430,6 +430,33 @@ describe("two rows with one user_id", () => {
   });
 });
 
+describe("whoever had an account before us is told nothing", () => {
+  const person = inClerk("user_x", "a@example.com");
+  test.each([
+    [
+      "where the run was cut off before it noted the adoption",
+      around({ status: "creating", origin: null, clerkUserId: null }, [person]),
+    ],
+    [
+      "where it was cut off after it",
+      around({ status: "creating", origin: "adopted", clerkUserId: "user_x" }, [person]),
+    ],
+    [
+      "where the ledger is lost",
+      { clerk: facts([ours("a", { mark: { migration: MIGRATION_ID, adopted: true } })]) },
+    ],
+  ])("%s", (_, given) => {
+    const [user] = planOf(world([row("a")], given), { existing: "adopt", notify: "invitation" }).users;
+    expect(user).toMatchObject({
+      verdict: "resume",
+      isAdopted: true,
+      told: "never",
+      notifications: [],
+      newPassword: null,
+    });
+  });
+});
+
 test("every reason reads as a sentence with a remedy, and names nobody's address", () => {
   const lines = cases.map(({ given }) => {
     const user = planOf(caseWorld(given), given.settings).users.find(({ userId }) => userId === "a");
