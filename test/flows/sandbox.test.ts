@@ -19,8 +19,7 @@ test("npm run sandbox keeps both systems running, and plain pulumi works with th
     .object({ scripts: z.object({ sandbox: z.string() }) })
     .parse(JSON.parse(await readFile(join(checkout, "package.json"), "utf8")));
   // As npm runs it, for Node itself has an --env-file too.
-  const [, ...args] = scripts.sandbox.split(" ");
-  const sandbox = spawn(process.execPath, [...args, "--env-file", file], {
+  const sandbox = spawn("sh", ["-c", `${scripts.sandbox} "$@"`, "sh", "--env-file", file], {
     cwd: checkout,
     stdio: ["ignore", "pipe", "pipe"],
   });
