@@ -62,7 +62,8 @@ async function run(command: string): Promise<number | null> {
   const { scripts } = scriptsSchema.parse(JSON.parse(await readFile("package.json", "utf8")));
   const [, assignment = "", script = "", rest = ""] =
     /^(?:([A-Z_]+=\S+) )?npm run (\S+)(?: -- (.*))?$/.exec(command) ?? [];
-  const [, file = "", own = ""] = /^node --import tsx (\S+)(?: (.*))?$/.exec(scripts[script] ?? "") ?? [];
+  const [, file = "", own = ""] =
+    /^exec node --import tsx (\S+)(?: (.*))?$/.exec(scripts[script] ?? "") ?? [];
   if (file === "") throw new Error(`The runbook's command starts nothing: ${command}`);
   const filled = rest
     .replaceAll("<user_id>", CALLER.userId)
