@@ -1,11 +1,12 @@
 import type { ClerkFacts } from "./clerk/facts";
 import { type ClerkInvitation, isOurMark, isOurs, type MarkOwner } from "./clerk/user";
+import { normalEmail } from "./clerk-user/inputs";
 import { counted } from "./counted";
 import { MigrationError } from "./errors";
 import { firstFew } from "./first-few";
+import { resendRemedy } from "./notification/way";
 import { isHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
-import type { UserRow } from "./postgres/legacy-users";
-import { mailKey } from "./verdicts/mails";
+import { fingerprintOf, type UserRow } from "./postgres/legacy-users";
 import type { Records } from "./world";
 
 /**
@@ -57,60 +58,69 @@ export function ledgerForgets(world: Remembered): MigrationError | undefined {
   );
 }
 
-/** What Clerk knows of mails that the ledger has forgotten. */
+/** What the ledger has forgotten of mails, as it would be on record. */
 export interface ForgottenMails {
-  /** With an entry for each of them, so that it is looked up rather than sent again. */
   readonly ledger: Ledger;
-  /** Those that Clerk has, by `mailKey`. */
-  readonly found: ReadonlySet<string>;
+  /** What is to be put on record again, before anything is declared. */
+  readonly forgotten: readonly LedgerNotification[];
 }
 
 /**
- * Puts into the ledger what it has forgotten: our invitations that Clerk has and it has not, and what nobody can look up, mails
- * of our own to users whom it has forgotten, as unknown. `way` is how the stack tells users; undefined where it tells nobody.
+ * Puts into the ledger what it has forgotten: our invitations that Clerk has and it has not, the newest of each mail; and of users
+ * whom it has forgotten, what nobody can look up, mails of our own, as unknown. `way` is how the stack tells users; undefined where
+ * it tells nobody.
  */
 export function withForgottenMails(
-  records: Pick<Records, "ledger" | "stack" | "clerkInstanceId" | "now">,
-  forgotten: ReadonlySet<string>,
+  { ledger, stack, clerkInstanceId, now }: Pick<Records, "ledger" | "stack" | "clerkInstanceId" | "now">,
+  users: ReadonlySet<string>,
   invitations: readonly ClerkInvitation[],
   owner: MarkOwner,
   way: Way | undefined,
 ): ForgottenMails {
-  const { ledger, stack, clerkInstanceId, now } = records;
-  const entry = (
-    userId: string,
-    number: number,
-    changes: Pick<LedgerNotification, "way" | "status">,
-  ): LedgerNotification => ({
-    ...{ userId, number, stack, clerkInstanceId, ...changes },
-    ...{ credentialId: null, emailFingerprint: null, sentAt: null, failure: null },
-    // The state may say any number that was: the time is none of them.
-    attempt: Math.floor(now / 1000),
-  });
-  const found = new Set<string>();
+  const forgotten: LedgerNotification[] = [];
   const notifications = new Map(ledger.notifications);
   const reminders = new Map(ledger.reminders);
-  for (const { mark } of invitations) {
-    if (mark === null || !isOurMark(mark, owner)) continue;
-    const { userId, number } = mark;
-    const earlier = reminders.get(userId) ?? [];
-    const isKnown =
-      number === 0 ? notifications.has(userId) : earlier.some((reminder) => reminder.number === number);
-    if (isKnown) continue;
-    const mail = entry(userId, number, { way: "invitation", status: "unknown" });
-    found.add(mailKey(mail));
-    if (number === 0) notifications.set(userId, mail);
-    else
+  const isKnown = (userId: string, number: number) =>
+    number === 0
+      ? notifications.has(userId)
+      : (reminders.get(userId) ?? []).some((reminder) => reminder.number === number);
+  const remember = (mail: Omit<LedgerNotification, "stack" | "clerkInstanceId" | "attempt">) => {
+    // The state may say any attempt that was: the time is none of them.
+    const entry = { ...mail, stack, clerkInstanceId, attempt: Math.floor(now / 1000) };
+    forgotten.push(entry);
+    if (entry.number === 0) notifications.set(entry.userId, entry);
+    else {
+      const all = [...(reminders.get(entry.userId) ?? []), entry];
       reminders.set(
-        userId,
-        [...earlier, mail].toSorted((a, b) => a.number - b.number),
+        entry.userId,
+        all.toSorted((a, b) => a.number - b.number),
       );
+    }
+  };
+  for (const { id, mark, emailAddress, createdAt } of invitations.toSorted(
+    (a, b) => b.createdAt - a.createdAt,
+  )) {
+    if (mark === null || !isOurMark(mark, owner) || isKnown(mark.userId, mark.number)) continue;
+    const { userId, number } = mark;
+    remember({
+      ...{ userId, number, way: "invitation", status: "sent", credentialId: id, failure: null },
+      emailFingerprint: fingerprintOf(userId, normalEmail(emailAddress)),
+      sentAt: new Date(createdAt),
+    });
   }
-  for (const userId of forgotten) {
-    if (notifications.has(userId) || way === undefined) continue;
-    // Clerk would have the invitation. A mail of our own may have gone out.
-    const status = way === "invitation" ? "failed" : "unknown";
-    notifications.set(userId, entry(userId, 0, { way, status }));
+  for (const userId of users) {
+    if (isKnown(userId, 0) || way === undefined) continue;
+    // Clerk would have the invitation. A mail of our own may have gone out, and a mail server cannot be asked.
+    const isOwn = way !== "invitation";
+    const failure = {
+      code: "mail-forgotten",
+      reason: `User ${userId}: the ledger has been lost, and a mail server cannot be asked whether a mail went out.`,
+      remedy: resendRemedy(Math.floor(now / 1000)),
+    };
+    remember({
+      ...{ userId, number: 0, way, status: isOwn ? "unknown" : "failed", failure: isOwn ? failure : null },
+      ...{ credentialId: null, emailFingerprint: null, sentAt: null },
+    });
   }
-  return { ledger: { ...ledger, notifications, reminders }, found };
+  return { ledger: { ...ledger, notifications, reminders }, forgotten };
 }

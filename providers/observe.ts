@@ -62,12 +62,14 @@ export async function observeStack(
   });
   const migrationId = records.migrationId || migrationIdInMarks(records.rows, facts);
   const owner = { migrationId, stacks: records.stacks };
-  const forgotten = forgottenUsers(records, facts, owner);
+  const forgottenIds = forgottenUsers(records, facts, owner);
   const recent = await clerk.recentInvitations();
-  const { ledger, found } = withForgottenMails(
+  const { ledger, forgotten } = withForgottenMails(
     records,
-    forgotten,
-    forgotten.size === 0 ? recent.filter(({ status }) => status !== "revoked") : await clerk.allInvitations(),
+    forgottenIds,
+    forgottenIds.size === 0
+      ? recent.filter(({ status }) => status !== "revoked")
+      : await clerk.allInvitations(),
     owner,
     settings.notify === "none" ? undefined : settings.notify,
   );
@@ -80,7 +82,8 @@ export async function observeStack(
     ledger,
     findings: [...findings, ...mails.findings, ...canaryFindings(retire)],
     clerk: facts,
-    mails: { ...mails.facts, found: new Set([...mails.facts.found, ...found]) },
+    forgottenMails: forgotten,
+    mails: mails.facts,
     arrivals,
     retire,
   };

@@ -10,6 +10,7 @@ import { countVerdicts, type Plan, type PlannedUser } from "./planned";
 import { type Database, explainAndThrow, readOnly, writing } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
 import { joinMigration, newMigrationId, takeOverFrom } from "./postgres/ledger-migrations";
+import { recordForgotten } from "./postgres/ledger-notifications";
 import { finishRun, readFigures, recordArrivals, startRun } from "./postgres/ledger-runs";
 import { ensureLedger, upgradeLedger } from "./postgres/ledger-steps";
 import { countUsers } from "./postgres/legacy-users";
@@ -82,6 +83,7 @@ async function writeDown(world: World, plan: Plan, settings: Settings, database:
   return writing(database, async (connection) => {
     if (settings.takeOver !== undefined && settings.takeOver !== NOBODY)
       await takeOverFrom(connection, owner, settings.takeOver);
+    await recordForgotten(connection, owner, world.forgottenMails);
     return startRun(connection, {
       owner,
       engine: engineOfProgram(),

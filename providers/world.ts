@@ -1,7 +1,7 @@
 import type { ClerkFacts } from "./clerk/facts";
 import type { Decisions } from "./decisions";
 import type { Finding } from "./findings";
-import type { Ledger } from "./postgres/ledger";
+import type { Ledger, LedgerNotification } from "./postgres/ledger";
 import type { Holder } from "./postgres/ledger-migrations";
 import type { UserRow } from "./postgres/legacy-users";
 import type { Settings } from "./settings";
@@ -67,6 +67,8 @@ export interface RetireFacts {
 
 /** What is there before a run, on both sides. */
 export interface World extends Records {
+  /** Mails that the ledger has forgotten, which are in `ledger` as if it had not: an `up` puts them on record again. */
+  readonly forgottenMails: readonly LedgerNotification[];
   readonly clerk: ClerkFacts;
   readonly mails: MailFacts;
   /** Who has ever signed in: by Clerk's user id, milliseconds since 1970 of the last time. */

@@ -8,7 +8,6 @@ import type { Owner } from "../postgres/ledger-migrations";
 import {
   claimNotification,
   readNotification,
-  recordForgotten,
   recordNotBegun,
   recordNotification,
 } from "../postgres/ledger-notifications";
@@ -87,12 +86,8 @@ async function prepare(
   if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, inputs, before);
   if (before !== undefined && mayBeOut(before) && !delivery.canLookUp && inputs.attempt <= before.attempt)
     return staysUnknown(systems, owner, inputs, before);
-  // What no run has claimed, and none may send, is what the ledger has forgotten.
-  const isForgotten = before === undefined && !inputs.maySend;
-  if (isForgotten && !delivery.canLookUp) return forgotten(systems, owner, inputs);
-  const isOpen = isForgotten || (before !== undefined && (mayBeOut(before) || before.status === "revoking"));
+  const isOpen = before !== undefined && (mayBeOut(before) || before.status === "revoking");
   const found = isOpen ? await delivery.find(systems, owner, inputs, recipient.email) : undefined;
-  if (found !== undefined && isForgotten) await recordForgotten(systems.database, owner, inputs);
   if (found !== undefined) return { recipient, found };
   if (!inputs.maySend) return withheld(systems, owner, inputs, before);
   // Its successor is on its way, and a ledger row holds one.
@@ -117,28 +112,6 @@ async function withheld(
     await recordNotification(systems.database, owner, inputs, { status: "revoked" });
   }
   return outputsOf(owner, attemptBefore(inputs), { status: "withheld", credentialId: null });
-}
-
-/** The ledger was lost, and a mail server cannot be asked: a person has to say whether the user is told. */
-async function forgotten(
-  systems: Systems,
-  owner: Owner,
-  inputs: NotificationInputs,
-): Promise<NotificationOutputs> {
-  const { userId, attempt } = inputs;
-  const failure = {
-    code: "mail-forgotten",
-    reason: `User ${userId}: the ledger has been lost, and a mail server cannot be asked whether a mail went out.`,
-    remedy: resendRemedy(attempt),
-  };
-  await recordForgotten(systems.database, owner, inputs);
-  await recordNotification(systems.database, owner, inputs, { status: "unknown", failure, attempt });
-  return outputsOf(
-    owner,
-    inputs,
-    { status: "unknown", credentialId: null },
-    `${failure.reason} ${failure.remedy}`,
-  );
 }
 
 function attemptBefore(inputs: NotificationInputs): NotificationInputs {

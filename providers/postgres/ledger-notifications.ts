@@ -57,18 +57,25 @@ export async function claimNotification(
   );
 }
 
-/** A mail of which a lost ledger knew: on record again, without counting as one that leaves now. */
+/** Mails of which a lost ledger knew: on record again, without counting as mails that leave now. */
 export async function recordForgotten(
-  database: Database,
-  owner: Owner,
-  { userId, number, way, attempt }: Claim,
+  connection: Connection,
+  { migrationId }: Scope,
+  mails: readonly LedgerNotification[],
 ): Promise<void> {
-  await database.query(
-    `insert into clerk_migration.notifications
-       (user_id, number, way, stack, clerk_instance_id, attempt, status, migration_id)
-     values ($1, $2, $3, $4, $5, $6, 'unknown', $7) on conflict (migration_id, user_id, number) do nothing`,
-    [userId, number, way, owner.stack, owner.clerkInstanceId, attempt, owner.migrationId],
-  );
+  for (const mail of mails)
+    await connection.query(
+      `insert into clerk_migration.notifications
+         (migration_id, user_id, number, way, stack, clerk_instance_id, attempt, status, credential_id,
+          email_fingerprint, sent_at, failure_code, failure_reason, failure_remedy)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+       on conflict (migration_id, user_id, number) do nothing`,
+      [
+        ...[migrationId, mail.userId, mail.number, mail.way, mail.stack, mail.clerkInstanceId, mail.attempt],
+        ...[mail.status, mail.credentialId, mail.emailFingerprint, mail.sentAt],
+        ...[mail.failure?.code, mail.failure?.reason, mail.failure?.remedy],
+      ],
+    );
 }
 
 /** Records why a mail was not even begun: none has left. */

@@ -4,7 +4,7 @@ import { ensureUser } from "../../providers/clerk-user/lifecycle";
 import { differs } from "../../providers/notification/inputs";
 import { ensureNotification } from "../../providers/notification/lifecycle";
 import type { Plan } from "../../providers/planned";
-import { readNotification } from "../../providers/postgres/ledger-notifications";
+import { readNotification, recordForgotten } from "../../providers/postgres/ledger-notifications";
 import { readUser } from "../../providers/postgres/ledger-users";
 import { MIGRATION_ID, openTestSystems, SARAH, type TestSystems } from "../systems";
 
@@ -26,6 +26,9 @@ const outbox = () => on.clerk.store.outbox.length;
 
 async function run(changes: Readonly<Record<string, string>> = {}) {
   const planned = sarahIn(await on.plan(changes));
+  // As the program of an `up` does before it declares anything.
+  await on.systems.writer(on.migration);
+  await recordForgotten(on.systems.database, on.migration, (await on.world(changes)).forgottenMails);
   if (planned?.declared == null) throw new Error("The plan leaves Sarah out.");
   await ensureUser(on.systems, planned.declared);
   const outputs = [];
@@ -56,6 +59,16 @@ describe("a ledger that is gone", () => {
     expect(more).toEqual([]);
     expect(mail === undefined || outputs[0] === undefined || differs(outputs[0], mail)).toBe(false);
     expect(on.written()).toHaveLength(wrote);
+  });
+
+  test("tells whoever has another address by now at that one, and takes the old link back", async () => {
+    await on.query("update users set email = 'moved@ampdial.com' where user_id = $1", [userId]);
+    const { planned, outputs } = await run();
+    expect(planned).toMatchObject({ told: "again" });
+    expect(outputs).toMatchObject([{ status: "sent" }]);
+    expect(outbox()).toBe(2);
+    const open = [...on.clerk.store.invitations.values()].filter(({ status }) => status === "pending");
+    expect(open.map(({ emailAddress }) => emailAddress)).toEqual(["moved@ampdial.com"]);
   });
 
   test("tells whoever had no invitation before", async () => {

@@ -231,6 +231,7 @@ function world(
     stacks: new Set([STACK]),
     link: "public.users.clerk_user_id",
     holders: [],
+    forgottenMails: [],
     clerkInstanceId: "ins_1",
     decisions: new Map(Object.entries(decisions)),
     now: NOW,
