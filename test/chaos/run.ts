@@ -1,4 +1,5 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 
 import pulumi from "@pulumi/pulumi/package.json";
@@ -35,7 +36,8 @@ async function main(): Promise<void> {
     return;
   }
   const commit = values.evidence === undefined ? undefined : await committedCode();
-  const [trials, seed, atOnce] = [Number(values.trials), Number(values.seed), Number(values["at-once"])];
+  const [seed, atOnce] = [Number(values.seed), Number(values["at-once"])];
+  let trials = Number(values.trials);
   print(`${trials.toString()} trials from seed ${seed.toString()}; repeat one with --trials 1 --seed <seed>`);
   const startedAt = new Date().toISOString();
   const code = await codeSha256();
@@ -43,6 +45,8 @@ async function main(): Promise<void> {
   const tally = emptyTally();
   let next = 0;
   let broken = 0;
+  // Whoever ends it early gets the evidence of what has been played.
+  process.once("SIGINT", () => (trials = next));
   const worker = async () => {
     while (next < trials) {
       const trial = await runTrial(postgres.url, seed + next++);
@@ -76,6 +80,7 @@ async function main(): Promise<void> {
     startedAt,
     endedAt: new Date().toISOString(),
   };
+  await mkdir(dirname(values.evidence), { recursive: true });
   await writeFile(values.evidence, `${JSON.stringify(evidence, undefined, 2)}\n`);
 }
 
