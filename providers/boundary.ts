@@ -15,8 +15,8 @@ export interface Lifecycle<Inputs extends object, Outputs extends Inputs> {
   /** The Pulumi id. It comes from the inputs, because an update cannot change it. */
   readonly idOf: (inputs: Inputs) => string;
   readonly differs: (recorded: Outputs, declared: Inputs) => boolean;
-  /** Create and update alike. */
-  readonly ensure: (systems: Systems, inputs: Inputs) => Promise<Outputs>;
+  /** Create and update alike; of an update with what the state has recorded, where it can be read. */
+  readonly ensure: (systems: Systems, inputs: Inputs, recorded?: Outputs) => Promise<Outputs>;
   readonly read?: (systems: Systems, recorded: Outputs) => Promise<Outputs>;
   readonly delete: (systems: Systems, recorded: Outputs) => Promise<void>;
   /** What its deletion would remove, for the guard that stands before it. */
@@ -54,10 +54,11 @@ export function resourceProvider<Inputs extends object, Outputs extends Inputs>(
         const declared = lifecycle.inputs.parse(inputs);
         return { id: lifecycle.idOf(declared), outs: await lifecycle.ensure(systems(), declared) };
       }),
-    update: (_id, _olds, news) =>
+    update: (_id, olds, news) =>
       answering(async () => {
         noteProgram();
-        return { outs: await lifecycle.ensure(systems(), lifecycle.inputs.parse(news)) };
+        const recorded = lifecycle.outputs.safeParse(olds).data;
+        return { outs: await lifecycle.ensure(systems(), lifecycle.inputs.parse(news), recorded) };
       }),
     read: (id, props) =>
       answering(async () => {

@@ -52,10 +52,14 @@ const CREATE_PAUSE_MS = 500;
  * Create, update and the answer to every crash are one flow: observe, ensure, sync, record. Safe to repeat from
  * any point. What fails is recorded in the ledger before it is thrown.
  */
-export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Promise<ClerkUserOutputs> {
+export async function ensureUser(
+  systems: Systems,
+  inputs: ClerkUserInputs,
+  recorded?: ClerkUserOutputs,
+): Promise<ClerkUserOutputs> {
   const owner = await systems.writer(inputs);
   try {
-    return await ensure(systems, owner, inputs);
+    return await ensure(systems, owner, inputs, recorded);
   } catch (thrown) {
     const error = aboutUser(explainDatabaseError(thrown), inputs.userId);
     if (error instanceof MigrationError) {
@@ -66,7 +70,12 @@ export async function ensureUser(systems: Systems, inputs: ClerkUserInputs): Pro
   }
 }
 
-async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): Promise<ClerkUserOutputs> {
+async function ensure(
+  systems: Systems,
+  owner: Owner,
+  inputs: ClerkUserInputs,
+  recorded: ClerkUserOutputs | undefined,
+): Promise<ClerkUserOutputs> {
   const { database } = systems;
   const { userId } = inputs;
 
@@ -79,7 +88,9 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
   const profile = profileWithDigest(row, inputs.decidedEmail);
 
   // Write-ahead: from here on, whatever happens, the ledger knows that a Clerk user may exist.
-  const before = await claimUser(database, owner, userId, profile.digestFingerprint);
+  // Where it has forgotten the user, the state says which digest Clerk has.
+  const inState = recorded?.profile.digestFingerprint;
+  const before = await claimUser(database, owner, userId, inState ?? profile.digestFingerprint);
   const observed = await observe(systems, owner, inputs, row, before);
   const ensured =
     observed === undefined
@@ -90,7 +101,10 @@ async function ensure(systems: Systems, owner: Owner, inputs: ClerkUserInputs): 
           // Claimed, and nothing after: an earlier try of this very create has made the user.
           isMadeHere: before?.status === "creating" && before.clerkUserId === null,
         };
-  const live = await sync(systems, ensured.user, row, profile, ensured.passwords, before);
+  const live =
+    before === undefined && observed === undefined
+      ? ensured.user
+      : await sync(systems, ensured.user, row, profile, ensured.passwords, before, inState);
 
   const origin = isAdoptedAccount(live, before) ? "adopted" : "created";
   // A digest that is gone from a row we hold means no change.
@@ -322,13 +336,16 @@ async function sync(
   profile: Profile,
   passwords: Passwords,
   before: LedgerUser | undefined,
+  inState: string | undefined,
 ): Promise<ClerkUser> {
-  if (before === undefined || isAdoptedAccount(live, before)) return live;
+  if (isAdoptedAccount(live, before)) return live;
   if (live.lastSignInAt !== null || hasNewPassword(live, before)) return live;
   const { clerk } = systems;
   let synced = live;
 
-  const digestChanged = profile.digestFingerprint !== (before.digestFingerprint ?? "");
+  // Of a user whom ledger and state have forgotten nobody knows which digest Clerk has: it is left as it is.
+  const sent = before === undefined ? inState : (before.digestFingerprint ?? "");
+  const digestChanged = sent !== undefined && profile.digestFingerprint !== sent;
   const password = passwords === "carry" && digestChanged ? passwordOf(row) : null;
   const firstName = (live.firstName ?? "") === profile.firstName ? undefined : profile.firstName;
   const lastName = (live.lastName ?? "") === profile.lastName ? undefined : profile.lastName;

@@ -57,7 +57,10 @@ export async function claimNotification(
   );
 }
 
-/** Mails of which a lost ledger knew: on record again, without counting as mails that leave now. */
+/**
+ * Mails of which a lost ledger knew: on record again, without counting as mails that leave now. One that another stack of the
+ * migration has on record, whose user is ours by now, is ours, too.
+ */
 export async function recordForgotten(
   connection: Connection,
   { migrationId }: Scope,
@@ -69,7 +72,9 @@ export async function recordForgotten(
          (migration_id, user_id, number, way, stack, clerk_instance_id, attempt, status, credential_id,
           email_fingerprint, sent_at, failure_code, failure_reason, failure_remedy)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-       on conflict (migration_id, user_id, number) do nothing`,
+       on conflict (migration_id, user_id, number) do update set
+         stack = excluded.stack, attempt = excluded.attempt, updated_at = now()
+         where notifications.stack <> excluded.stack`,
       [
         ...[migrationId, mail.userId, mail.number, mail.way, mail.stack, mail.clerkInstanceId, mail.attempt],
         ...[mail.status, mail.credentialId, mail.emailFingerprint, mail.sentAt],

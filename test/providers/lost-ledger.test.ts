@@ -1,19 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
+import type { ClerkUserOutputs } from "../../providers/clerk-user/inputs";
 import { ensureUser } from "../../providers/clerk-user/lifecycle";
 import { differs } from "../../providers/notification/inputs";
 import { ensureNotification } from "../../providers/notification/lifecycle";
 import type { Plan } from "../../providers/planned";
 import { readNotification, recordForgotten } from "../../providers/postgres/ledger-notifications";
 import { readUser } from "../../providers/postgres/ledger-users";
-import { MIGRATION_ID, openTestSystems, SARAH, type TestSystems } from "../systems";
+import { legacyUsers, MIGRATION_ID, openTestSystems, SARAH, type TestSystems } from "../systems";
 
 const { userId } = SARAH;
 
 let on: TestSystems;
+let inState: ClerkUserOutputs;
 beforeEach(async () => {
   on = await openTestSystems();
-  await ensureUser(on.systems, await on.declared(userId));
+  inState = await ensureUser(on.systems, await on.declared(userId));
   await ensureNotification(on.systems, await on.notification(userId));
   await on.query("drop schema clerk_migration cascade");
   await on.restart();
@@ -69,6 +71,25 @@ describe("a ledger that is gone", () => {
     expect(outbox()).toBe(2);
     const open = [...on.clerk.store.invitations.values()].filter(({ status }) => status === "pending");
     expect(open.map(({ emailAddress }) => emailAddress)).toEqual(["moved@ampdial.com"]);
+  });
+
+  test("applies what has changed in the row meanwhile, the password only where the state says which one Clerk has", async () => {
+    const digest = legacyUsers[2]?.passwordDigest;
+    const before = on.live(userId)?.password;
+    await on.query("update users set name = 'Grace Hopper', password_hash = $2 where user_id = $1", [
+      userId,
+      digest,
+    ]);
+    const declared = await on.declared(userId);
+    await ensureUser(on.systems, declared);
+    expect(on.live(userId)).toMatchObject({ firstName: "Grace", lastName: "Hopper", password: before });
+
+    await on.query("delete from clerk_migration.users");
+    await ensureUser(on.systems, declared, inState);
+    expect(on.live(userId)?.password).not.toEqual(before);
+    const wrote = on.written().length;
+    await ensureUser(on.systems, await on.declared(userId), inState);
+    expect(on.written()).toHaveLength(wrote);
   });
 
   test("tells whoever had no invitation before", async () => {
