@@ -3,7 +3,8 @@ import { expect, inject, test } from "vitest";
 import { runTrial } from "./trial";
 
 const TRIALS = 8;
-const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
+/** The same lives every time; another number plays others, which `npm run test:chaos` does by the hundred. */
+const seed = Number(process.env.CHAOS_SEED ?? "3003");
 
 test.for(Array.from({ length: TRIALS }, (_, index) => seed + index))(
   "kills and faults at random lose, double and mislead nobody (seed %i)",
