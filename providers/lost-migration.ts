@@ -1,5 +1,5 @@
 import type { ClerkFacts } from "./clerk/facts";
-import { type ClerkInvitation, isOurMark, isOurs, type MarkOwner } from "./clerk/user";
+import { type ClerkInvitation, type ClerkUser, isOurMark, isOurs, type MarkOwner } from "./clerk/user";
 import { normalEmail } from "./clerk-user/inputs";
 import { counted } from "./counted";
 import { MigrationError } from "./errors";
@@ -9,18 +9,30 @@ import { isHeld, type Ledger, type LedgerNotification, type Way } from "./postgr
 import { fingerprintOf, type UserRow } from "./postgres/legacy-users";
 import type { Records } from "./world";
 
+/** What Clerk says of people, where a row's link or id may lead to one. */
+type People = Pick<ClerkFacts, "byId" | "byExternalId">;
+
+/** To whom a row leads in Clerk: by its link, or else by its id. */
+function liveOf({ byId, byExternalId }: People, { userId, clerkUserId }: UserRow): ClerkUser | undefined {
+  return (clerkUserId === null ? undefined : byId.get(clerkUserId)) ?? byExternalId.get(userId);
+}
+
+/**
+ * The `attempt` of what a ledger has forgotten. The state may say any number that was: the time, in seconds, is none of them.
+ */
+export function forgottenAttempt(now: number): number {
+  return Math.floor(now / 1000);
+}
+
 /**
  * The migration id of a ledger that is gone, from the marks of those who carry a row's id: the one that most of them have.
  * Empty where nobody has any.
  */
-export function migrationIdInMarks(
-  rows: readonly UserRow[],
-  { byId, byExternalId }: Pick<ClerkFacts, "byId" | "byExternalId">,
-): string {
+export function migrationIdInMarks(rows: readonly UserRow[], people: People): string {
   const counts = new Map<string, number>();
-  for (const { userId, clerkUserId } of rows) {
-    const live = (clerkUserId === null ? undefined : byId.get(clerkUserId)) ?? byExternalId.get(userId);
-    const id = live?.externalId === userId ? live.mark?.migration : undefined;
+  for (const row of rows) {
+    const live = liveOf(people, row);
+    const id = live?.externalId === row.userId ? live.mark?.migration : undefined;
     if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   const [most] = [...counts].toSorted(([, a], [, b]) => b - a);
@@ -30,20 +42,20 @@ export function migrationIdInMarks(
 /** Whom this migration has made and its ledger does not hold: by `user_id`. */
 export function forgottenUsers(
   { rows, ledger }: Pick<Records, "rows" | "ledger">,
-  { byId, byExternalId }: Pick<ClerkFacts, "byId" | "byExternalId">,
+  people: People,
   owner: MarkOwner,
 ): ReadonlySet<string> {
-  const forgotten = rows.filter(({ userId, clerkUserId }) => {
-    const entry = ledger.users.get(userId);
+  const forgotten = rows.filter((row) => {
+    const entry = ledger.users.get(row.userId);
     if (entry !== undefined && isHeld(entry)) return false;
-    const live = (clerkUserId === null ? undefined : byId.get(clerkUserId)) ?? byExternalId.get(userId);
-    return live !== undefined && isOurs(live, userId, owner);
+    const live = liveOf(people, row);
+    return live !== undefined && isOurs(live, row.userId, owner);
   });
   return new Set(forgotten.map(({ userId }) => userId));
 }
 
 /** What of a world tells whom its ledger has forgotten. */
-export type Remembered = Records & { readonly clerk: Pick<ClerkFacts, "byId" | "byExternalId"> };
+export type Remembered = Records & { readonly clerk: People };
 
 const SHOWN = 5;
 
@@ -77,6 +89,7 @@ export function withForgottenMails(
   owner: MarkOwner,
   way: Way | undefined,
 ): ForgottenMails {
+  const attempt = forgottenAttempt(now);
   const forgotten: LedgerNotification[] = [];
   const notifications = new Map(ledger.notifications);
   const reminders = new Map(ledger.reminders);
@@ -85,8 +98,7 @@ export function withForgottenMails(
       ? notifications.has(userId)
       : (reminders.get(userId) ?? []).some((reminder) => reminder.number === number);
   const remember = (mail: Omit<LedgerNotification, "stack" | "clerkInstanceId" | "attempt">) => {
-    // The state may say any attempt that was: the time is none of them.
-    const entry = { ...mail, stack, clerkInstanceId, attempt: Math.floor(now / 1000) };
+    const entry = { ...mail, stack, clerkInstanceId, attempt };
     forgotten.push(entry);
     if (entry.number === 0) notifications.set(entry.userId, entry);
     else {
@@ -115,7 +127,7 @@ export function withForgottenMails(
     const failure = {
       code: "mail-forgotten",
       reason: `User ${userId}: the ledger has been lost, and a mail server cannot be asked whether a mail went out.`,
-      remedy: resendRemedy(Math.floor(now / 1000)),
+      remedy: resendRemedy(attempt),
     };
     remember({
       ...{ userId, number: 0, way, status: isOwn ? "unknown" : "failed", failure: isOwn ? failure : null },

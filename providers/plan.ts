@@ -4,6 +4,7 @@ import { type ClerkUserInputs, maskedEmail, noProfile } from "./clerk-user/input
 import type { Decision, Decisions } from "./decisions";
 import { MigrationError } from "./errors";
 import { firstFew } from "./first-few";
+import { forgottenAttempt } from "./lost-migration";
 import { withMails } from "./plan-mails";
 import { withRetirement } from "./plan-retire";
 import { type JudgedUser, type Plan, type PlannedUser, usersById } from "./planned";
@@ -199,10 +200,7 @@ function plannedUser(
   };
 }
 
-/**
- * An input that differs from the state's wherever something has to be done. The state of one whom the ledger has forgotten may say
- * any number that was: the time is none of them.
- */
+/** An input that differs from the state's wherever something has to be done. */
 function attemptOf(
   { now }: World,
   row: UserRow,
@@ -210,7 +208,7 @@ function attemptOf(
   held: LedgerUser | undefined,
   code: ReasonCode,
 ): number {
-  if (code === "made-already") return Math.floor(now / 1000);
+  if (code === "made-already") return forgottenAttempt(now);
   return (entry?.attempt ?? 1) + (mustBeRepeated(row, held, code) ? 1 : 0);
 }
 
