@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 
 import { MigrationError } from "../providers/errors";
+import { explainDatabaseError } from "../providers/postgres/database";
 import { nearest } from "./nearest";
 import { NoPulumi } from "./pulumi-cli/find";
 
@@ -47,7 +48,8 @@ export async function command<const T extends Flags>(
 export async function withExitCode(main: (args: readonly string[]) => Promise<number>): Promise<void> {
   try {
     process.exitCode = await main(process.argv.slice(2));
-  } catch (error) {
+  } catch (thrown) {
+    const error = explainDatabaseError(thrown);
     if (!(error instanceof MigrationError || error instanceof NoPulumi)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
 import { messageOf } from "./errors";
+import { explainDatabaseError } from "./postgres/database";
 import { isMigrationId } from "./postgres/ledger-migrations";
 import { loadDotEnv, parseSettings, type Settings } from "./settings";
 
@@ -33,6 +34,6 @@ export async function presentingErrors<T>(program: () => Promise<T>): Promise<T>
   try {
     return await program();
   } catch (error) {
-    throw new pulumi.RunError(messageOf(error));
+    throw new pulumi.RunError(messageOf(explainDatabaseError(error)));
   }
 }

@@ -4,6 +4,7 @@ import { Client, DatabaseError, Pool, type PoolClient } from "pg";
 import { z } from "zod";
 
 import { MigrationError } from "../errors";
+import { saidBy } from "./said";
 
 export type Database = Pool;
 
@@ -151,7 +152,7 @@ const ledgerByCode: Readonly<Record<string, readonly [reason: string, remedy: st
   ],
 };
 
-const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
+const byCode: Readonly<Record<string, (said: string) => [string, string]>> = {
   ECONNREFUSED: () => [
     "Postgres does not answer at the address in DATABASE_URL: the connection was refused.",
     "Start it, or correct host and port.",
@@ -169,20 +170,20 @@ const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
     "Correct it; percent-encode special characters.",
   ],
   "28000": () => ["Postgres refused the user in DATABASE_URL.", "Correct it, or allow the user to connect."],
-  "3D000": (error) => [
-    `The database in DATABASE_URL does not exist (${error.message}).`,
+  "3D000": (said) => [
+    `The database in DATABASE_URL does not exist (${said}).`,
     "Correct its name at the end of the URL.",
   ],
-  "42P01": (error) => [
-    `A table is missing (${error.message}).`,
+  "42P01": (said) => [
+    `A table is missing (${said}).`,
     "Check that DATABASE_URL names the application's database, where the users table is.",
   ],
-  "42703": (error) => [
-    `A column is missing (${error.message}).`,
+  "42703": (said) => [
+    `A column is missing (${said}).`,
     "The users table needs user_id, email, name, password_hash, clerk_user_id and created_at. Add it, e.g. `alter table users add column clerk_user_id text unique`.",
   ],
-  "42501": (error) => [
-    `The database user lacks a privilege (${error.message}).`,
+  "42501": (said) => [
+    `The database user lacks a privilege (${said}).`,
     "Grant select on users, update (clerk_user_id) on users and create on the database, or use another user.",
   ],
   "53300": () => [
@@ -198,21 +199,21 @@ const byCode: Readonly<Record<string, (error: Error) => [string, string]>> = {
 export function explainDatabaseError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof MigrationError) return error;
   const code = codeOf(error);
+  const said = error instanceof DatabaseError ? saidBy(error) : error.message;
   const ofLedger = code !== undefined && LEDGER.test(error.message) ? ledgerByCode[code] : undefined;
   if (ofLedger !== undefined && code !== undefined) {
     const [reason, remedy] = ofLedger;
-    return new MigrationError(`ledger-${code.toLowerCase()}`, `${reason} (${error.message}).`, remedy);
+    return new MigrationError(`ledger-${code.toLowerCase()}`, `${reason} (${said}).`, remedy);
   }
   const explanation = code === undefined ? undefined : byCode[code];
   if (explanation !== undefined && code !== undefined) {
-    const [reason, remedy] = explanation(error);
+    const [reason, remedy] = explanation(said);
     return new MigrationError(`postgres-${code.toLowerCase()}`, reason, remedy);
   }
   if (error instanceof DatabaseError) {
-    // `detail` and `where` are left out: they quote values of rows.
     return new MigrationError(
       `postgres-${error.code ?? "unknown"}`,
-      `Postgres answered with an error (${error.message}, SQLSTATE ${error.code ?? "unknown"}).`,
+      `Postgres answered with an error (${said}).`,
       "Run the command again; if it stays, look into the server's log.",
     );
   }

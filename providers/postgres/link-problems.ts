@@ -7,8 +7,9 @@ import { readTable, type TableFacts } from "./catalogue-table";
 import type { Connection, Database } from "./database";
 import { type LinkProblem, tryLink } from "./link";
 import { firingTriggers } from "./preflight-access";
-import { listed, quotedList, run, withoutAddresses } from "./preflight-findings";
+import { listed, quotedList, run } from "./preflight-findings";
 import { chooseRelation } from "./preflight-table";
+import { saidBy } from "./said";
 import { tableSql, type UsersTable } from "./users-table";
 
 type TableProblem = Exclude<LinkProblem, { kind: "row-gone" | "linked-elsewhere" }>;
@@ -100,13 +101,12 @@ async function refusedBy(
   facts: TableFacts | undefined,
   firing: readonly string[],
 ): Promise<Cause> {
-  const said = `${withoutAddresses(error.message)}, SQLSTATE ${error.code ?? "unknown"}`;
+  const said = saidBy(error);
   const alter = `alter table ${tableSql(table)}`;
   const raised = await triggersIn(database, error.where ?? "");
   if (raised.length > 0) {
     const [first] = raised;
-    const setting =
-      error.code === UNKNOWN_SETTING ? /[a-z_]\w*\.[a-z_]\w*/i.exec(error.message)?.[0] : undefined;
+    const setting = missingSetting(error);
     return [
       "link-trigger",
       `the trigger ${listed(raised.map(({ trigger, on }) => `${trigger} of ${on}`))} failed (${said})`,
@@ -144,6 +144,12 @@ async function refusedBy(
     `Postgres refused it (${said})`,
     `Mend that in ${table.name}, and run the command again.${triggers}`,
   ];
+}
+
+/** The one that a function has asked for. Of another routine the same SQLSTATE may be a trigger's own, with any words. */
+function missingSetting({ code, routine, message }: DatabaseError): string | undefined {
+  if (code !== UNKNOWN_SETTING || routine === undefined || !/option/i.test(routine)) return undefined;
+  return /[a-z_]\w*\.[a-z_]\w*/i.exec(message)?.[0];
 }
 
 async function readFacts(database: Database, table: UsersTable): Promise<TableFacts | undefined> {

@@ -21,6 +21,7 @@ import {
 } from "./preflight-server";
 import { chooseRelation, judgeColumns, judgeTable, missingTable } from "./preflight-table";
 import { judgeTypes } from "./preflight-types";
+import { saidBy } from "./said";
 import { tableSql, type UsersTable } from "./users-table";
 
 /**
@@ -126,7 +127,7 @@ export async function checkCondition(
     return finding(
       "condition",
       "problem",
-      `Postgres does not take the condition \`${withoutAddresses(where)}\`: ${withoutAddresses(error.message)}.`,
+      `Postgres does not take the condition \`${withoutAddresses(where)}\`: ${saidBy(error)}.`,
       "Correct the setting `where`: one SQL condition, in which u is a row of the table.",
     );
   } finally {

@@ -52,7 +52,7 @@ test("a role that may only select is enough for a preview", async () => {
 test("a role that may only select is told what a run needs, without the URL, its password or a stack", async () => {
   const message = await ensureLedger(reader).catch(messageOf);
   expect(message).toMatch(
-    /^The database user lacks a privilege \(permission denied for database \S+\)\. Grant select on users, update \(clerk_user_id\) on users and create on the database, or use another user\.$/,
+    /^The database user lacks a privilege \(permission denied for database \S+, SQLSTATE 42501\)\. Grant select on users, update \(clerk_user_id\) on users and create on the database, or use another user\.$/,
   );
 });
 
@@ -83,7 +83,7 @@ test("a role that may not read the ledger is told so", async () => {
 test("a column that is missing is named, with the statement that adds it", async () => {
   await owner.query("alter table users drop column clerk_user_id");
   await expect(readOnly(owner, (connection) => readUsers(connection, defaultUsersTable))).rejects.toThrow(
-    "A column is missing (column u.clerk_user_id does not exist). The users table needs user_id, email, name, password_hash, clerk_user_id and created_at. Add it, e.g. `alter table users add column clerk_user_id text unique`.",
+    "A column is missing (column u.clerk_user_id does not exist, SQLSTATE 42703). The users table needs user_id, email, name, password_hash, clerk_user_id and created_at. Add it, e.g. `alter table users add column clerk_user_id text unique`.",
   );
 });
 
