@@ -3,6 +3,7 @@ import { firstFew, firstUsers } from "./first-few";
 import { settlementsOf } from "./plan";
 import { mailLines, type MailTextSettings } from "./plan-text-mails";
 import { countVerdicts, type Plan, type PlannedUser } from "./planned";
+import { withoutLiterals } from "./postgres/without-literals";
 import type { Settings } from "./settings";
 import { newPasswordReasons } from "./verdicts/new-password";
 import type { Note } from "./verdicts/notes";
@@ -188,7 +189,7 @@ function removalLines({ removals }: Plan): string[] {
 function selectionLine(settings: TextSettings): string[] {
   const { where, domains, limit, percent, emails, exclude } = settings;
   const parts = [
-    where === "" ? "" : `where ${where}`,
+    where === "" ? "" : `where ${withoutLiterals(where)}`,
     domains.length === 0 ? "" : `domains ${domains.join(", ")}`,
     emails.length === 0 ? "" : `${emails.length.toString()} addresses`,
     exclude.length === 0 ? "" : `without ${exclude.length.toString()}`,

@@ -23,6 +23,7 @@ import { chooseRelation, judgeColumns, judgeTable, missingTable } from "./prefli
 import { judgeTypes } from "./preflight-types";
 import { saidBy } from "./said";
 import { tableSql, type UsersTable } from "./users-table";
+import { withoutLiterals } from "./without-literals";
 
 /**
  * What in the database would keep a run from doing its work. Reads the catalogue alone, so a database user that may do
@@ -113,24 +114,31 @@ export async function checkCondition(
 ): Promise<Finding> {
   // Twice, between two kinds of brackets: `true) or (true` fits into one kind, and would break out of any other query.
   // The line breaks keep a comment at its end from swallowing what follows.
+  const before = `explain (costs off) select 1 from ${tableSql(table)} u where (`;
   const explain = {
-    text: `explain (costs off) select 1 from ${tableSql(table)} u where (${where}\n) and (array[${where}\n])[1]`,
+    text: `${before}${where}\n) and (array[${where}\n])[1]`,
     // Only one statement fits into the extended protocol.
     queryMode: "extended",
   };
   await connection.query("savepoint condition");
   try {
     await connection.query(explain);
-    return finding("condition", "ok", `Postgres takes the condition \`${withoutAddresses(where)}\`.`);
+    return finding("condition", "ok", `Postgres takes the condition \`${withoutLiterals(where)}\`.`);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     return finding(
       "condition",
       "problem",
-      `Postgres does not take the condition \`${withoutAddresses(where)}\`: ${saidBy(error)}.`,
+      `Postgres does not take the condition \`${withoutLiterals(where)}\`: ${withoutAddresses(saidBy(error))}${placeOf(error, before, where)}.`,
       "Correct the setting `where`: one SQL condition, in which u is a row of the table.",
     );
   } finally {
     await connection.query("rollback to savepoint condition");
   }
+}
+
+/** Where in the condition Postgres stumbles: its message may quote a literal, a place does not. */
+function placeOf({ position }: DatabaseError, before: string, where: string): string {
+  const place = Number(position) - Array.from(before).length;
+  return place >= 1 && place <= Array.from(where).length ? `, at character ${place.toString()} of it` : "";
 }

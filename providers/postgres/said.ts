@@ -2,9 +2,9 @@ import type { DatabaseError } from "pg";
 
 /**
  * SQLSTATEs whose messages name roles, databases, relations, columns, functions and types, and never a value: trouble with
- * connection, login, database, resources and operator, and names that are missing, unclear or shut to us.
+ * connection, login, database, resources and operator, and names that are missing, unclear or shut to us, or stand where they may not.
  */
-const WITHOUT_VALUES = /^(08|28|3D|53|57)|^(42501|42P01|42702|42703|42804|42883)$/;
+const WITHOUT_VALUES = /^(08|28|3D|53|57)|^(42501|42P01|42P02|42702|42703|42803|42804|42883)$/;
 
 /**
  * What may be shown of an error of Postgres: the SQLSTATE, and the message only where it cannot quote a row. `detail` and

@@ -10,17 +10,19 @@ beforeAll(async () => {
 });
 afterAll(() => on.close());
 
-test("a condition chooses among new users, and is quoted in the dry run", async () => {
+test("a condition chooses among new users, and is quoted in the dry run without its literals", async () => {
   const where = "u.email like '%@example.net' and u.clerk_user_id is null";
   const plan = await on.plan({ where });
   const rows = await on.query(`select 1 from users u where ${where}`);
   expect(rows.length).toBeGreaterThan(0);
   expect(plan.users.filter(({ verdict }) => verdict === "create")).toHaveLength(rows.length);
-  expect(describePlan(plan, on.settings({ where }))).toContain(`This wave: where ${where}.`);
+  expect(describePlan(plan, on.settings({ where }))).toContain(
+    "This wave: where u.email like ? and u.clerk_user_id is null.",
+  );
 });
 
 test.each([
-  ["u.nonsense > 1", /does not take the condition `u.nonsense > 1`: column u.nonsense does not exist/],
+  ["u.nonsense > 1", /does not take the condition `u.nonsense > \?`: column u.nonsense does not exist/],
   ["u.email like", /does not take the condition/],
   ["true); delete from users; --", /does not take the condition/],
   ["true); commit; delete from users where (true", /does not take the condition/],

@@ -702,14 +702,17 @@ describe("the condition", () => {
 
   test.each([
     ["u.nmae is null", "column u.nmae does not exist"],
-    ["", "syntax error"],
+    ["", "SQLSTATE 42601"],
     ["u.name", "must be type boolean"],
-    ["u.user_id = 'x'", "invalid input syntax for type uuid"],
+    [
+      "u.user_id = 'x'",
+      "SQLSTATE 22P02; its message may quote a row, so only the server's log shows it, at character 13 of it",
+    ],
     ["u.name = $1", "parameter"],
-    ["true) or (true", "syntax error"],
+    ["true) or (true", "SQLSTATE 42601"],
     ["true, false", "must be type boolean"],
-    ["true); delete from users; --", "syntax error"],
-    ["true /*", "unterminated"],
+    ["true); delete from users; --", "SQLSTATE 42601"],
+    ["true /*", "SQLSTATE 42601"],
     ["count(*) > 1", "aggregate functions are not allowed"],
   ])("refuses %j, and the transaction stays usable", async (where, message) => {
     const finding = await checkCondition(client, defaultUsersTable, where);
@@ -718,13 +721,13 @@ describe("the condition", () => {
     expect((await client.query("select 1")).rowCount).toBe(1);
   });
 
-  test("shows no address that it names", async () => {
+  test("shows no literal of it", async () => {
     const finding = await checkCondition(
       client,
       defaultUsersTable,
       "u.email = 'someone@example.com' and u.no",
     );
-    expect(finding.sentence).toContain("u.email = '***@example.com' and u.no");
+    expect(finding.sentence).toContain("`u.email = ? and u.no`");
     expect(finding.sentence).not.toContain("someone");
   });
 
