@@ -44,7 +44,10 @@ function readColumns(connection: Connection, oid: string): Promise<Column[]> {
        case when base.name in ('varchar', 'bpchar') and base.typmod > 4 then base.typmod - 4 end as length,
        a.attnotnull as "notNull",
        a.attgenerated <> '' or a.attidentity = 'a' as generated,
-       pg_column_is_updatable(a.attrelid, a.attnum, true) as updatable,
+       -- The function asks for a trigger of delete as well, and nothing is deleted here. 80 is an update, instead of it.
+       pg_column_is_updatable(a.attrelid, a.attnum, true) or exists (
+         select from pg_trigger t where t.tgrelid = a.attrelid and t.tgtype & 80 = 80 and t.tgenabled <> 'D'
+       ) as updatable,
        has_column_privilege(a.attrelid, a.attnum, 'select') as "maySelect",
        has_column_privilege(a.attrelid, a.attnum, 'update') as "mayUpdate"
      from pg_attribute a

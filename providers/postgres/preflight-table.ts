@@ -42,7 +42,7 @@ export function judgeTable(table: UsersTable, facts: TableFacts): Finding {
             "table",
             "problem",
             `${where} in which ${table.clerkUserId} cannot be updated, so nobody can be linked.`,
-            "Name the table below it in the settings, or make it a plain selection from one table, which Postgres updates by itself.",
+            "Name the table below it in the settings, or make it a plain selection from one table, which Postgres updates by itself, or give it a trigger `instead of update`.",
           );
     }
     case "materialized view":
@@ -90,6 +90,7 @@ export function judgeColumns(table: UsersTable, facts: TableFacts): Finding {
     return finding("columns", "ok", `${table.name} has all ${namedColumns(table).length} columns.`);
   }
   const link = missing.some(({ role }) => role === "clerkUserId");
+  const digest = missing.some(({ role }) => role === "passwordHash");
   const add = `alter table ${tableSql(table)} add column ${columnOf(table.clerkUserId)} text unique`;
   const renamed = missing.flatMap(({ role, column }) => {
     const close = facts.columns.find(({ name }) => isClose(role, column, name))?.name;
@@ -103,6 +104,9 @@ export function judgeColumns(table: UsersTable, facts: TableFacts): Finding {
       link && facts.kind.endsWith("table") ? [`${run(add)}.`] : [],
       renamed.length === 0 ? [] : [`Perhaps it has ${listed(renamed)}: then correct the settings.`],
       missing.length > (link ? 1 : 0) && renamed.length === 0 ? ["Correct the names in the settings."] : [],
+      digest && renamed.length === 0
+        ? ["Where another table has it, make a view: see docs/settings.md, The digest is in another table."]
+        : [],
     ]
       .flat()
       .join(" "),
