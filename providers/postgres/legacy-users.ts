@@ -54,6 +54,8 @@ const shapes = [
   ["argon2i", /^\$argon2i\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/],
   ["argon2id", /^\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/],
   ["pbkdf2_sha1", /^pbkdf2_sha1\$\d+\$[^$]+\$[0-9a-fA-F]+(\$\d+)?$/],
+  // Django's salts are letters and digits: one with another character of base64 is encoded, as Keycloak's.
+  ["pbkdf2_sha256", /^pbkdf2_sha256\$\d+\$(?=[^$]*[+/=])[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/=]+$/],
   // Django's, by far the most common digest of this prefix: the salt as it is.
   ["pbkdf2_sha256_django", /^pbkdf2_sha256\$\d+\$[^$]+\$[A-Za-z0-9+/=]+$/],
   [

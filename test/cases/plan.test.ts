@@ -45,15 +45,9 @@ theCase(
   { fails: true },
 );
 
-theCase(
-  "f05-keycloak-pbkdf2-sha256",
-  "a salt in base64 is no salt of Django's",
-  madeBy,
-  (made) => {
-    expect(passwordOf(made, "a1")?.hasher).toBe("pbkdf2_sha256");
-  },
-  { fails: true },
-);
+theCase("f05-keycloak-pbkdf2-sha256", "a salt in base64 is no salt of Django's", madeBy, (made) => {
+  expect(passwordOf(made, "a1")?.hasher).toBe("pbkdf2_sha256");
+});
 
 theCase(
   "f06-django-argon2",

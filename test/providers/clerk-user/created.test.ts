@@ -32,6 +32,7 @@ describe("a digest is carried under Clerk's name for it", () => {
     ["bcrypt", bcrypt.replace(/^\$2[aby]\$/, "$2y$")],
     ["bcrypt_sha256_django", `bcrypt_sha256$${bcrypt}`],
     ["pbkdf2_sha256_django", `pbkdf2_sha256$1000$${salt}$${sha("sha256", 32).toString("base64")}`],
+    ["pbkdf2_sha256", `pbkdf2_sha256$1000$x/bm4Y3DcuV9eU97ervkPA==$${sha("sha256", 32).toString("base64")}`],
     ["pbkdf2_sha1", `pbkdf2_sha1$1000$${salt}$${sha("sha1", 20).toString("hex")}`],
     ["scrypt_werkzeug", `scrypt:16384:8:1$${salt}$${scryptSync("correct", salt, 64).toString("hex")}`],
     ["argon2id", "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$CWgFVNNBwm1KQrTRsXqpqQ"],
