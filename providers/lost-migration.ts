@@ -6,6 +6,7 @@ import { MigrationError } from "./errors";
 import { firstFew } from "./first-few";
 import { resendRemedy } from "./notification/way";
 import { isHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
+import type { LostMail } from "./postgres/ledger-lost-mails";
 import { fingerprintOf, type UserRow } from "./postgres/legacy-users";
 import type { Records } from "./world";
 
@@ -77,14 +78,34 @@ export interface ForgottenMails {
   readonly forgotten: readonly LedgerNotification[];
 }
 
+/** Of what a ledger has lost of mails: those of people whom it holds, and of people whom it has forgotten as well. */
+export function lostMailsOf(
+  lost: readonly LostMail[],
+  { users }: Ledger,
+  forgotten: ReadonlySet<string>,
+): LostMail[] {
+  return lost.filter(({ userId }) => {
+    const entry = users.get(userId);
+    return forgotten.has(userId) || (entry !== undefined && isHeld(entry));
+  });
+}
+
 /**
- * Puts into the ledger what it has forgotten: our invitations that Clerk has and it has not, the newest of each mail; and of users
- * whom it has forgotten, what nobody can look up, mails of our own, as unknown. `way` is how the stack tells users; undefined where
- * it tells nobody.
+ * Puts into the ledger what it has forgotten: our invitations that Clerk has and it has not, the newest of each mail; what its
+ * append-only list knows to have left; and of users whom it has forgotten, what nobody can look up, mails of our own, as
+ * unknown. `way` is how the stack tells users; undefined where it tells nobody.
  */
 export function withForgottenMails(
-  { ledger, stack, clerkInstanceId, now }: Pick<Records, "ledger" | "stack" | "clerkInstanceId" | "now">,
+  {
+    rows,
+    ledger,
+    decisions,
+    stack,
+    clerkInstanceId,
+    now,
+  }: Pick<Records, "rows" | "ledger" | "decisions" | "stack" | "clerkInstanceId" | "now">,
   users: ReadonlySet<string>,
+  lost: readonly LostMail[],
   invitations: readonly ClerkInvitation[],
   owner: MarkOwner,
   way: Way | undefined,
@@ -120,15 +141,32 @@ export function withForgottenMails(
       sentAt: new Date(createdAt),
     });
   }
+  const failureOf = (userId: string) => ({
+    code: "mail-forgotten",
+    reason: `User ${userId}: the ledger has been lost, and a mail server cannot be asked whether a mail went out.`,
+    remedy: resendRemedy(attempt),
+  });
+  const emails = new Map(rows.map(({ userId, email }) => [userId, email ?? ""]));
+  for (const { userId, number, way: wayThen, at, outcome, isTakenBack } of lost) {
+    if (isKnown(userId, number)) continue;
+    // Clerk would have the invitation. Where a mail of our own went is not on that list: to the address of today, then.
+    const isOut = wayThen !== "invitation" && !isTakenBack && outcome !== "failed" && outcome !== "rehearsed";
+    const status = !isOut ? "failed" : outcome === "sent" ? "sent" : "unknown";
+    remember({
+      ...{ userId, number, way: wayThen, status, credentialId: null },
+      failure: status === "unknown" ? failureOf(userId) : null,
+      emailFingerprint:
+        status === "sent"
+          ? fingerprintOf(userId, normalEmail(decisions.get(userId)?.email ?? emails.get(userId) ?? ""))
+          : null,
+      sentAt: status === "sent" ? at : null,
+    });
+  }
   for (const userId of users) {
     if (isKnown(userId, 0) || way === undefined) continue;
     // Clerk would have the invitation. A mail of our own may have gone out, and a mail server cannot be asked.
     const isOwn = way !== "invitation";
-    const failure = {
-      code: "mail-forgotten",
-      reason: `User ${userId}: the ledger has been lost, and a mail server cannot be asked whether a mail went out.`,
-      remedy: resendRemedy(attempt),
-    };
+    const failure = failureOf(userId);
     remember({
       ...{ userId, number: 0, way, status: isOwn ? "unknown" : "failed", failure: isOwn ? failure : null },
       ...{ credentialId: null, emailFingerprint: null, sentAt: null },

@@ -5,11 +5,12 @@ import { checkInstance } from "./clerk/preflight";
 import { readDecisions } from "./decisions";
 import { MigrationError } from "./errors";
 import { type Finding, finding } from "./findings";
-import { forgottenUsers, migrationIdInMarks, withForgottenMails } from "./lost-migration";
+import { forgottenUsers, lostMailsOf, migrationIdInMarks, withForgottenMails } from "./lost-migration";
 import { observeMails, readMailTimes } from "./observe-mails";
 import { questionsOf } from "./plan";
 import { type Connection, type Database, readOnly } from "./postgres/database";
 import { readLedger } from "./postgres/ledger";
+import { readLostMails } from "./postgres/ledger-lost-mails";
 import { linkName, migrationOf, readHolders, readMigrations } from "./postgres/ledger-migrations";
 import { readUsers } from "./postgres/legacy-users";
 import { checkCondition, checkDatabase } from "./postgres/preflight";
@@ -31,7 +32,7 @@ export async function observeStack(
 ): Promise<World> {
   const instance = await checkInstance(clerk, settings.clerkIssuerUrl);
   const decisions = readDecisions(settings.decisions);
-  const { findings, times, ...records } = await readOnly(database, async (connection) => {
+  const { findings, times, lost, ...records } = await readOnly(database, async (connection) => {
     const checked = await checkDatabase(
       connection,
       settings.table,
@@ -52,6 +53,7 @@ export async function observeStack(
       rows: await readUsers(connection, settings.table, settings.where),
       ledger: await readLedger(connection, owner, former),
       times: await readMailTimes(connection, instance.id, now),
+      lost: await readLostMails(connection, owner),
     };
   });
   const isWatched = [...records.ledger.users.values()].some((user) => user.status === "linked");
@@ -63,11 +65,13 @@ export async function observeStack(
   const migrationId = records.migrationId || migrationIdInMarks(records.rows, facts);
   const owner = { migrationId, stacks: records.stacks };
   const forgottenIds = forgottenUsers(records, facts, owner);
+  const lostMails = lostMailsOf(lost, records.ledger, forgottenIds);
   const recent = await clerk.recentInvitations();
   const { ledger, forgotten } = withForgottenMails(
     records,
     forgottenIds,
-    forgottenIds.size === 0
+    lostMails,
+    forgottenIds.size + lostMails.length === 0
       ? recent.filter(({ status }) => status !== "revoked")
       : await clerk.allInvitations(),
     owner,

@@ -302,9 +302,10 @@ export const profilesFollow: Invariant = (given, now) =>
     ].flat();
   });
 
-/** Once an `up` has succeeded that retires: the digest of whoever has arrived is out of the table, and sealed. */
-export const arrivedAreRetired: Invariant = (given, now) =>
+/** Once an `up` has succeeded that retires: the digest of whoever has arrived, and was linked before, is out of the table, and sealed. */
+export const arrivedAreRetired = (given: Given, now: Facts, before: ReadonlySet<string>): string[] =>
   legacyIn(given).flatMap(({ userId }) => {
+    if (!before.has(userId)) return [];
     const user = [...now.clerkUsers.values()].find(({ externalId }) => externalId === userId);
     if (user === undefined || user.lastSignInAt === null) return [];
     const entry = now.ledger.retired_passwords.find(({ user_id }) => user_id === userId);

@@ -6,6 +6,7 @@ import {
   databaseUnchanged,
   everybodyMigrated,
   everybodyTold,
+  type Facts,
   nothingChanged,
   profilesFollow,
 } from "../invariants";
@@ -121,6 +122,7 @@ export const events: Readonly<Record<Happening, (world: World) => Promise<void>>
 /** An undisturbed `up`, unless it was the last thing that happened: everybody is migrated, told, and as in the row. */
 export async function settle(world: World): Promise<void> {
   if (world.isSettled) return;
+  const { ledger } = await now(world);
   const facts = await converge(world, "up");
   if (facts === undefined) return;
   world.isSettled = true;
@@ -130,8 +132,13 @@ export async function settle(world: World): Promise<void> {
     ...everybodyMigrated(given, facts),
     ...everybodyTold(given, facts),
     ...profilesFollow(given, facts),
-    ...arrivedAreRetired(given, facts),
+    // Whoever is taken up by an `up` is retired by the next.
+    ...arrivedAreRetired(given, facts, linkedIn(ledger)),
   ]);
+}
+
+function linkedIn({ users }: Facts["ledger"]): ReadonlySet<string> {
+  return new Set(users.flatMap(({ user_id, status }) => (status === "linked" ? [user_id] : [])));
 }
 
 /** All the way back. */

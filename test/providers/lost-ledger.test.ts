@@ -113,3 +113,58 @@ describe("a ledger that is gone", () => {
     expect(await entry()).toMatchObject({ status: "unknown" });
   });
 });
+
+describe("a ledger that has lost its mails alone", () => {
+  const own = {
+    notify: "sign-in-link",
+    smtpUrl: "smtp://127.0.0.1:9",
+    mailFrom: "a@ampdial.com",
+    appName: "App",
+  };
+  const lose = () => on.query("delete from clerk_migration.notifications");
+  const toldOnce = (way: string, outcome: string) =>
+    on.query(
+      `insert into clerk_migration.mails (migration_id, stack, clerk_instance_id, user_id, number, way, outcome)
+       select migration_id, stack, clerk_instance_id, user_id, 0, $1, $2 from clerk_migration.users where user_id = $3`,
+      [way, outcome, userId],
+    );
+
+  beforeEach(async () => {
+    on.clerk.store.invitations.clear();
+    await run({ notify: "none" });
+    await lose();
+  });
+
+  test("repeats no mail of our own that its list knows to have left", async () => {
+    await toldOnce("sign-in-link", "sent");
+    const { planned, outputs } = await run(own);
+    expect(planned).toMatchObject({ told: "sent", way: "sign-in-link" });
+    expect(outputs).toMatchObject([{ status: "sent" }]);
+    expect(sarahIn(await on.plan(own))).toMatchObject({ verdict: "unchanged", told: "sent" });
+  });
+
+  test("leaves to a decision a mail of our own of which nobody knows whether it left", async () => {
+    await toldOnce("sign-in-link", "sending");
+    const { planned, outputs } = await run(own);
+    expect(planned).toMatchObject({ told: "sent" });
+    expect(outputs).toMatchObject([{ status: "unknown" }]);
+  });
+
+  test("announces and repeats a mail that was taken back, and an invitation that Clerk does not have", async () => {
+    await toldOnce("sign-in-link", "sent");
+    await on.query(
+      `insert into clerk_migration.events (migration_id, stack, subject, user_id, status)
+       select migration_id, stack, 'notifications', user_id, 'revoked' from clerk_migration.users where user_id = $1`,
+      [userId],
+    );
+    // Its turn comes once the mail server is there.
+    expect(sarahIn(await on.plan(own))).toMatchObject({ told: "later" });
+
+    await toldOnce("invitation", "sent");
+    const { planned, outputs } = await run();
+    expect(planned).toMatchObject({ told: "now" });
+    expect(planned.notifications[0]?.attempt).toBeGreaterThan(1_000_000);
+    expect(outputs).toMatchObject([{ status: "sent" }]);
+    expect(outbox()).toBe(2);
+  });
+});
