@@ -1,7 +1,8 @@
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { afterEach, describe, expect, inject, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
 
 import { connected, createDatabase, dropDatabase } from "../../sandbox/postgres";
 import { type Stack, startStack } from "./stack";
@@ -129,6 +130,47 @@ describe("an up that may remove somebody", () => {
     expect(people()).toEqual(["1", "3"]);
     const again = await stack.pulumi(["up", "--yes", "--skip-preview", "--expect-no-changes"]);
     expect(again.exitCode, again.output).toBe(0);
+  });
+});
+
+describe("an up that follows a saved plan", () => {
+  const experimental = { PULUMI_EXPERIMENTAL: "true" };
+  let directory: string;
+  beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), "saved-plan-"))));
+  afterEach(() => rm(directory, { recursive: true }));
+
+  async function savedPlan(): Promise<string> {
+    const file = join(directory, "plan.json");
+    const preview = await stack.pulumi(["preview", "--save-plan", file], experimental);
+    expect(preview.exitCode, preview.output).toBe(0);
+    const saved = await readFile(file, "utf8");
+    expect(saved).toContain(urnOf("1"));
+    expect(saved).not.toMatch(/user\d@ampdial|\$2b\$/);
+    return file;
+  }
+  const follow = (file: string) =>
+    stack.pulumi(["up", "--yes", "--skip-preview", "--plan", file, "--continue-on-error"], experimental);
+
+  test("removes nobody whom that run's program has not announced, though the plan lists the deletion", async () => {
+    await migrated();
+    await forget();
+    const before = await links();
+    const run = await follow(await savedPlan());
+    expect(run.exitCode, run.output).not.toBe(0);
+    expect(run.output).toContain(
+      "user 1 is in the stack's state, and this run's program has not announced to remove it",
+    );
+    expect(people()).toEqual(["1", "2", "3"]);
+    expect(await links()).toEqual(before);
+  });
+
+  test("removes exactly those to whom a setting consents", async () => {
+    await migrated();
+    await sql("delete from users where user_id = 2");
+    await stack.configure({ allowRemovals: "1" });
+    const run = await follow(await savedPlan());
+    expect(run.exitCode, run.output).toBe(0);
+    expect(people()).toEqual(["1", "3"]);
   });
 });
 

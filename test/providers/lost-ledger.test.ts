@@ -4,6 +4,7 @@ import type { ClerkUserOutputs } from "../../providers/clerk-user/inputs";
 import { ensureUser } from "../../providers/clerk-user/lifecycle";
 import { differs } from "../../providers/notification/inputs";
 import { ensureNotification } from "../../providers/notification/lifecycle";
+import { makePlan } from "../../providers/plan";
 import type { Plan } from "../../providers/planned";
 import { readNotification, recordForgotten } from "../../providers/postgres/ledger-notifications";
 import { readUser } from "../../providers/postgres/ledger-users";
@@ -27,10 +28,12 @@ const entry = () => readNotification(on.systems.database, on.migration, { userId
 const outbox = () => on.clerk.store.outbox.length;
 
 async function run(changes: Readonly<Record<string, string>> = {}) {
-  const planned = sarahIn(await on.plan(changes));
+  // Of one world, as in a run: what a ledger has forgotten has the time in it.
+  const world = await on.world(changes);
+  const planned = sarahIn(makePlan(world, on.settings(changes)));
   // As the program of an `up` does before it declares anything.
   await on.systems.writer(on.migration);
-  await recordForgotten(on.systems.database, on.migration, (await on.world(changes)).forgottenMails);
+  await recordForgotten(on.systems.database, on.migration, world.forgottenMails);
   if (planned?.declared == null) throw new Error("The plan leaves Sarah out.");
   await ensureUser(on.systems, planned.declared);
   const outputs = [];
