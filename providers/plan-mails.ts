@@ -2,7 +2,7 @@ import type { ClerkUserInputs } from "./clerk-user/inputs";
 import type { NotificationInputs } from "./notification/inputs";
 import { isToldNow, type JudgedUser, type MailPart } from "./planned";
 import { isMailHeld, type Ledger, type LedgerNotification, type Way } from "./postgres/ledger";
-import { type DeclaredMail, isLost, type Turn, turns } from "./verdicts/mails";
+import { type DeclaredMail, isLost, isShutOut, type Turn, turns } from "./verdicts/mails";
 import { rowsById } from "./verdicts/same-id";
 import type { PlanSettings, Records, World } from "./world";
 
@@ -16,13 +16,15 @@ export function withMails(
   const recipients = users.flatMap(({ userId, verdict, isAdopted, declared }) => {
     if (declared === null || declared.isKept) return [];
     const entry = world.ledger.users.get(userId);
-    const lastActiveAt = rows.get(userId)?.lastActiveAt ?? null;
+    const row = rows.get(userId);
+    const lastActiveAt = row?.lastActiveAt ?? null;
     return [
       {
         userId,
         email: declared.profile.email,
         // The mails of a user whose update fails are not even begun.
         isOurs: !isAdopted && verdict !== "blocked",
+        isShutOut: row !== undefined && isShutOut(row),
         passwords: declared.passwords,
         linkedAt: entry?.linkedAt?.getTime() ?? null,
         lastActiveAt: lastActiveAt === null ? null : Date.parse(lastActiveAt),

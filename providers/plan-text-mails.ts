@@ -64,7 +64,9 @@ function takenBackLine(users: readonly PlannedUser[]): string[] {
   const count = users.filter(({ takesBack }) => takesBack).length;
   return count === 0
     ? []
-    : [`  ${count.toString()} went to an address that the user no longer has: the link is revoked.`];
+    : [
+        `  ${count.toString()} went to an address that the user no longer has, or to somebody whom the application has shut out: the link is revoked.`,
+      ];
 }
 
 function reminderCounts({ users, remindersOut }: Plan): { sent: number; now: number } {

@@ -238,15 +238,17 @@ function emailStatus(
   return isEmailVerified(row, settings) || settings.unverified === "verify" ? "verified" : "reserved";
 }
 
+const unchanged = ["held", "held-banned", "held-deleted"] as const;
+
 /** Which codes show that a decision is at work; an address, or staying behind, is for as long as the user is declared. */
 const atWork: Readonly<Record<Exclude<keyof Decision, "email" | "leave" | "resend">, readonly ReasonCode[]>> =
   {
     skip: ["skipped"],
     adopt: ["adopt-decision", "not-adoptable", "cut-off-adoption", "linked-by-row", "beyond-limit"],
-    passwords: ["decided-reset", "held", "reserved-email", "beyond-limit"],
+    passwords: ["decided-reset", ...unchanged, "reserved-email", "beyond-limit"],
     recreate: ["recreate"],
     forget: ["forgotten"],
-    keep: ["kept", "held"],
+    keep: ["kept", ...unchanged],
   };
 
 function idleDecisions(decisions: Decisions, users: readonly PlannedUser[]): string[] {

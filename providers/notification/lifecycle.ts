@@ -15,7 +15,7 @@ import { hasLedger } from "../postgres/ledger-steps";
 import { readUser } from "../postgres/ledger-users";
 import { fingerprintOf, readRow } from "../postgres/legacy-users";
 import type { Systems } from "../systems";
-import { mayBeOut, wentElsewhere } from "../verdicts/mails";
+import { isShutOut, mayBeOut, wentElsewhere } from "../verdicts/mails";
 import type { NotificationInputs, NotificationOutputs } from "./inputs";
 import { invitation } from "./invitation";
 import { ownMail } from "./own-mail";
@@ -81,7 +81,7 @@ async function prepare(
   if (inputs.number > 0 && inputs.maySend && (await hasArrived(systems, owner, inputs.userId)))
     return outputsOf(owner, inputs, { status: "not-needed", credentialId: null });
   const recipient = await recipientOf(systems, owner, inputs);
-  await takeBackFromOldAddress(systems, owner, inputs, recipient);
+  await takeBackMisplaced(systems, owner, inputs, recipient);
   const before = await ownEntry(systems, owner, inputs);
   if (before !== undefined && isDone(before, inputs)) return outputsOf(owner, inputs, before);
   if (before !== undefined && mayBeOut(before) && !delivery.canLookUp && inputs.attempt <= before.attempt)
@@ -90,6 +90,7 @@ async function prepare(
   const found = isOpen ? await delivery.find(systems, owner, inputs, recipient.email) : undefined;
   if (found !== undefined) return { recipient, found };
   if (!inputs.maySend) return withheld(systems, owner, inputs, before);
+  if (isShutOut(recipient.row)) throw shutOut(inputs.userId);
   // Its successor is on its way, and a ledger row holds one.
   if (before?.credentialId != null) await deliveries[before.way].revoke(systems, before.credentialId);
   await claimNotification(systems.database, owner, inputs);
@@ -205,20 +206,29 @@ async function ownEntry(
   return found?.stack === owner.stack ? found : undefined;
 }
 
+function shutOut(userId: string): MigrationError {
+  return new MigrationError(
+    "shut-out",
+    `User ${userId} was banned or deleted in the application since this run began, so nothing was sent.`,
+    "Nothing is left to do: once that is lifted, the next `npm run up` tells the user.",
+  );
+}
+
 /**
- * A mail went to an address that the user no longer has. Its link is revoked before the new address is told; whoever has
- * arrived meanwhile has read it, and is not told again.
+ * A mail went to an address that the user no longer has, or to somebody whom the application has banned or deleted since. Its
+ * link is revoked before anything else; whoever has arrived meanwhile has read it, and is not told again.
  */
-async function takeBackFromOldAddress(
+async function takeBackMisplaced(
   systems: Systems,
   owner: Owner,
   inputs: NotificationInputs,
-  { email }: Recipient,
+  { row, email }: Recipient,
 ): Promise<void> {
   const { database } = systems;
   const { userId } = inputs;
   const out = await ownEntry(systems, owner, inputs);
-  if (out === undefined || !wentElsewhere(out, userId, email)) return;
+  if (out === undefined || (out.status !== "sent" && out.status !== "revoking")) return;
+  if (!wentElsewhere(out, userId, email) && !isShutOut(row)) return;
   if (out.status === "sent" && (await hasArrived(systems, owner, userId))) {
     await recordNotification(database, owner, inputs, {
       status: "sent",

@@ -6,7 +6,7 @@ import { claimOf, clerkJudgement } from "./clerk";
 import { instanceProblem, updateProblem } from "./instance";
 import { judge, type Judged, type Judgement } from "./reasons";
 import { addressProblem, changeProblem, profileProblem } from "./row";
-import { hasNewDigest, hasNewProfile, type Standing } from "./standing";
+import { hasNewDigest, hasNewProfile, type Standing, unchangedHeld } from "./standing";
 
 /**
  * What a run would do about a row that the ledger holds. It is declared whatever comes out: blocked means that its
@@ -56,7 +56,7 @@ export function judgeHeld(
 function whatChanged({ row, profile, judged = judge("held") }: Standing, held: LedgerUser): Judgement {
   if (judged.code !== "row-changed") return judged;
   if (row.clerkUserId === null) return judge("link-lost");
-  return hasNewProfile(row, profile, held) ? judged : judge("held");
+  return hasNewProfile(row, profile, held) ? judged : unchangedHeld(row);
 }
 
 /** Whether Clerk is the truth for this user by now: nothing of it is overwritten. */

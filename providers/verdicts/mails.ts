@@ -1,6 +1,6 @@
 import { addressOrDomain, domainOf } from "../clerk-user/inputs";
 import { isMailHeld, type Ledger, type LedgerNotification, type Way } from "../postgres/ledger";
-import { fingerprintOf } from "../postgres/legacy-users";
+import { fingerprintOf, type UserRow } from "../postgres/legacy-users";
 import type { Settings } from "../settings";
 import type { MailFacts } from "../world";
 import { type Channel, paceOf, type PaceSettings } from "./pace";
@@ -17,6 +17,8 @@ export interface Recipient {
   readonly email: string;
   /** Whether the program made the account itself, and nothing blocks it: nobody else is told. */
   readonly isOurs: boolean;
+  /** Banned or deleted in the application: not told, and no link stays open. */
+  readonly isShutOut: boolean;
   /** reset: whoever has no password in Clerk gets no mail that speaks of one. */
   readonly passwords: "carry" | "reset";
   /** Milliseconds since 1970 of the link; null for those who are linked by this run. */
@@ -52,7 +54,10 @@ export interface Turn {
   readonly mails: readonly DeclaredMail[];
   /** The reminder that is due and whose turn has not come. */
   readonly isReminderPending: boolean;
-  /** A mail went to an address that the user no longer has, and no new one goes out now: its link is revoked. */
+  /**
+   * A mail went to an address that the user no longer has, or to somebody who is shut out by now, and no new one goes out: its
+   * link is revoked.
+   */
   readonly takesBack: boolean;
 }
 
@@ -153,7 +158,12 @@ function draftOf(
     recipient,
     way,
     mayBeTold:
-      settings.notify !== "none" && !settings.heldOnly && recipient.isOurs && isChosen && isRehearsable,
+      settings.notify !== "none" &&
+      !settings.heldOnly &&
+      recipient.isOurs &&
+      !recipient.isShutOut &&
+      isChosen &&
+      isRehearsable,
     mails: [draftMail(0, ledger.notifications.get(userId)), ...reminders.filter((mail) => mail.isOut)],
     notOut: reminders.filter((mail) => !mail.isOut),
     reminder: undefined,
@@ -164,12 +174,13 @@ function draftOf(
 /** Of a mail that is out, or may be. A reminder that went elsewhere is only taken back: whoever is told anew is reminded anew. */
 function needOf(
   entry: LedgerNotification,
-  { userId, email, hasArrived, resend }: Recipient,
+  { userId, email, isShutOut: isShut, hasArrived, resend }: Recipient,
   { found }: MailFacts,
 ): Need {
   const isReminder = entry.number > 0;
   if (found.has(mailKey(entry)) || (isReminder && hasArrived)) return "nothing";
-  if (isReminder && entry.status === "revoking") return "revoke";
+  if ((isReminder || isShut) && entry.status === "revoking") return "revoke";
+  if (isShut && entry.status === "sent") return hasArrived ? "nothing" : "revoke";
   if (wentElsewhere(entry, userId, email)) return hasArrived ? "nothing" : isReminder ? "revoke" : "again";
   if (entry.status === "revoking") return "first";
   if (isLost(entry)) return resend === entry.attempt ? "again" : "nothing";
@@ -186,7 +197,9 @@ function turnOf(draft: Draft): Turn {
     isReminderPending,
     takesBack: all.some(
       ({ entry, need, isSent }) =>
-        !isSent && need !== "nothing" && wentElsewhere(entry, recipient.userId, recipient.email),
+        !isSent &&
+        (need === "revoke" ||
+          (need !== "nothing" && wentElsewhere(entry, recipient.userId, recipient.email))),
     ),
   };
 }
@@ -264,6 +277,11 @@ function nextReminder(
 function isOut(entry: LedgerNotification, settings: Pick<Settings, "redirectAllMailTo">): boolean {
   if (isMailHeld(entry) || entry.status === "revoking") return true;
   return entry.status === "rehearsed" && settings.redirectAllMailTo !== undefined;
+}
+
+/** Whether the application lets nobody in by this row. */
+export function isShutOut({ isBanned, isDeleted }: Pick<UserRow, "isBanned" | "isDeleted">): boolean {
+  return isBanned || isDeleted;
 }
 
 /** Whether nobody has written down if this mail went out. */

@@ -49,6 +49,16 @@ export const reasons = {
   recreate: why("update", "was deleted in Clerk and is created anew, by a decision"),
 
   held: why("unchanged", ""),
+  "held-banned": why(
+    "unchanged",
+    "is banned in the application by now, and may still sign in with Clerk: no mail, and no open link",
+    "Ban the user in Clerk, too, or lift the ban in the application.",
+  ),
+  "held-deleted": why(
+    "unchanged",
+    "was deleted in the application, and may still sign in with Clerk: no mail, and no open link",
+    "Delete the user in Clerk, too, or the row, and let the user go by allowRemovals.",
+  ),
   kept: why("unchanged", "the row is gone, and a decision keeps the user"),
   relinked: why(
     "unchanged",

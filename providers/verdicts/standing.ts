@@ -97,7 +97,13 @@ function heldJudgement(
   if (row.clerkUserId === null) return judge("link-lost");
   if (row.clerkUserId !== held.clerkUserId) return judge("relinked");
   if (hasNewDigest(row, held)) return judge("password-changed");
-  return hasNewProfile(row, profile, held) ? judge("row-changed") : judge("held");
+  return hasNewProfile(row, profile, held) ? judge("row-changed") : unchangedHeld(row);
+}
+
+/** A held row of which nothing is to be carried over. */
+export function unchangedHeld({ isDeleted, isBanned }: UserRow): Judgement {
+  if (isDeleted) return judge("held-deleted");
+  return judge(isBanned ? "held-banned" : "held");
 }
 
 /** A digest that is gone means no change. */

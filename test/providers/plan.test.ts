@@ -309,6 +309,8 @@ const gallery: Record<keyof typeof reasons, Case> = {
     around: { ...around({}, []), decisions: { a: { recreate: true } } },
   },
   held: { row: { clerkUserId: "user_a", digest: null }, around: around() },
+  "held-banned": { row: { clerkUserId: "user_a", isBanned: true }, around: around() },
+  "held-deleted": { row: { clerkUserId: "user_a", isDeleted: true }, around: around() },
   kept: { isGone: true, around: { ...around(), decisions: { a: { keep: "the app has archived the row" } } } },
   relinked: { row: { clerkUserId: "user_x" }, around: around() },
   "no-email": { row: { email: "  " } },
@@ -481,6 +483,8 @@ test("every reason reads as a sentence with a remedy, and names nobody's address
     update: the row has changed, but Clerk is the truth for this user by now: nothing is overwritten
     update: was deleted in Clerk and is created anew, by a decision
     unchanged: 
+    unchanged: is banned in the application by now, and may still sign in with Clerk: no mail, and no open link → Ban the user in Clerk, too, or lift the ban in the application.
+    unchanged: was deleted in the application, and may still sign in with Clerk: no mail, and no open link → Delete the user in Clerk, too, or the row, and let the user go by allowRemovals.
     unchanged: the row is gone, and a decision keeps the user (the app has archived the row)
     unchanged: the row is linked to another Clerk user than ours → Clear clerk_user_id of the row if ours is the right one.
     blocked: has no e-mail address → Add one to the row, or by a decision.

@@ -79,7 +79,9 @@ test.each([
     expect(inputs.maySend).toBe(false);
     const text = describePlan(plan, on.settings(changes, environment));
     expect(text).toMatch(/Mail: (none|nobody)/);
-    expect(text).toContain("1 went to an address that the user no longer has: the link is revoked.");
+    expect(text).toContain(
+      "1 went to an address that the user no longer has, or to somebody whom the application has shut out: the link is revoked.",
+    );
 
     const outputs = await ensureNotification(on.systems, inputs);
     expect(outputs.status).toBe("withheld");

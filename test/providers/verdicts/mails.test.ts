@@ -38,6 +38,7 @@ const person = (userId: string, changes: Partial<Recipient> = {}): Recipient => 
   userId,
   email: `${userId}@example.com`,
   isOurs: true,
+  isShutOut: false,
   passwords: "carry",
   linkedAt: null,
   lastActiveAt: null,
